@@ -1,0 +1,1 @@
+"""Where the community hears of a release."""

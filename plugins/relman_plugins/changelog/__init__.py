@@ -1,0 +1,1 @@
+"""What changelogs are made from, beside packages."""

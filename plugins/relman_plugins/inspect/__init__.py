@@ -1,0 +1,1 @@
+"""Sources of contents: where the list of what is inside an image is found."""

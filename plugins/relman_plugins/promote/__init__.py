@@ -1,0 +1,1 @@
+"""What moves an image into a stream."""

@@ -1,0 +1,1 @@
+"""The JSON documents of the contract: their shapes, and the way from and to the model."""

@@ -1,0 +1,339 @@
+"""The hooks, in the order of the walk: the manual for plugin authors.
+
+configure → resolve → inspect → compose → gate → plan, then promote → publish → announce → finish.
+
+A plugin implements any of these with `@hookimpl` (from `relman.plugin`) and is found by an entry point of the group
+``relman``. Hooks *describe*: they return frozen values and change nothing. The core decides, and executors act.
+
+Rules for all hooks: an answer is any iterable, generators included; `None` and empty mean "nothing from me"; answers
+of several plugins are collected, and the core orders them. An exception ends the run with an error that names the
+plugin and the hook (in `relman_gates` it closes the gate instead). A hook is called in exactly one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+import pluggy
+from pydantic import BaseModel
+
+from relman.model.changelog import Changelog, Commit, Section
+from relman.model.contents import Capability, Contents, Unavailable
+from relman.model.diff import Diff
+from relman.model.oci import PlatformImage, Reference
+from relman.model.plan import Action, GateResult
+from relman.model.record import Receipt, Record, Unknown
+from relman.model.release import Release
+from relman.model.streams import GateRule, Stream
+from relman.registry.protocol import RegistryReader, RegistryWriter
+
+hookspec = pluggy.HookspecMarker("relman")
+hookimpl = pluggy.HookimplMarker("relman")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Settings(Protocol):
+    """How a context hands a plugin its own tables."""
+
+    def __call__(self, model: type[M], /) -> tuple[M, ...]:
+        """Every table of the configuration that a `Slot` with this ``model`` declared, in the order of the file.
+
+        For `publish` and `announce`, only those that apply to the stream at hand.
+        """
+
+
+# ------------------------------------------------------------------------------------------------- configure
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A table of relman.toml that the plugin understands.
+
+    ``kind`` and ``type``: `[[publish]]` or `[[announce]]` with that ``type``, a gate of that type, or
+    (``kind = "plugin"``) the table `[plugins.TYPE]`. ``model`` is a pydantic model: unknown keys and bad values are
+    reported with their line, at once with all other faults. Models of channels derive from `ChannelSettings`.
+    """
+
+    kind: Literal["publish", "announce", "gate", "plugin"]
+    type: str
+    model: type[BaseModel]
+
+
+@hookspec
+def relman_settings() -> Iterable[Slot]:  # type: ignore[empty-body]  # specifications have no body
+    """Say which tables of the configuration the plugin understands.
+
+    Empty: none. Example::
+
+        @hookimpl
+        def relman_settings():
+            return [Slot("announce", "irc", IrcSettings)]
+    """
+
+
+# --------------------------------------------------------------------------------------------------- inspect
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUnderRead:
+    """One platform's image, as a source of contents is handed it: where it is, what it is, and a reader.
+
+    ``image`` is `None` for a file given by hand (`sbom:FILE`), which ``reference`` then names.
+    """
+
+    reference: Reference
+    image: PlatformImage | None
+    registry: RegistryReader
+
+
+class ContentsSource(Protocol):
+    """A place where an image's list of contents may be found.
+
+    ``name`` is what `[packages] sources` orders; ``capabilities`` are what the source can know at best, and the
+    `Contents` that it returns say what they do know.
+    """
+
+    name: str
+    capabilities: frozenset[Capability]
+
+    def read(self, image: ImageUnderRead) -> Contents | Unavailable:
+        """The contents, or why this source does not have them. Broken data is `Unavailable` too, with what broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentsContext:
+    """``ecosystems``: those that count beside the system's own package database (`[packages] ecosystems`)."""
+
+    ecosystems: frozenset[str]
+    settings: Settings
+
+
+@hookspec
+def relman_contents_sources(context: ContentsContext) -> Iterable[ContentsSource]:  # type: ignore[empty-body]
+    """Offer sources of contents.
+
+    They are asked in the order of `[packages] sources`; the next one when one is `Unavailable`; when none serves, the
+    error lists every reason. Example::
+
+        @hookimpl
+        def relman_contents_sources(context):
+            return [PackagesTxt()]
+    """
+
+
+# --------------------------------------------------------------------------------------------------- compose
+
+
+@dataclass(frozen=True, slots=True)
+class CommitsContext:
+    """A range of commits: those reachable from ``after`` and not from ``before``, in the repository ``checkout``."""
+
+    before: str
+    after: str
+    checkout: Path
+
+
+@hookspec
+def relman_commits(context: CommitsContext) -> Iterable[Commit]:  # type: ignore[empty-body]
+    """List the commits of the range, newest first, without leaving any out: the core applies the rules.
+
+    Called once for each pair of revisions. Raise `NotFound` for a revision that is not there: an empty answer says
+    that nothing was committed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class SectionsContext:
+    """What sections are written from.
+
+    ``release`` is `None` for two images given by hand. ``diffs`` are all of them, exact or not. ``note`` is the text
+    of `--note`, or `None`. ``records`` are those of the stream, newest first.
+    """
+
+    release: Release | None
+    diffs: tuple[Diff, ...]
+    commits: tuple[Commit, ...]
+    records: tuple[Record, ...]
+    note: str | None
+    settings: Settings
+
+
+@hookspec
+def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ignore[empty-body]
+    """Add titled parts, in Markdown, to the notes.
+
+    Sections are ordered by rank, then id; those below 50 stand before the packages. Example::
+
+        @hookimpl
+        def relman_sections(context):
+            yield Section("size", rank=60, title="Size", markdown=f"{len(context.diffs)} images were compared.")
+    """
+
+
+# ------------------------------------------------------------------------------------------------------ gate
+
+
+@dataclass(frozen=True, slots=True)
+class GatesContext:
+    """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for."""
+
+    release: Release
+    stream: Stream
+    rules: tuple[GateRule, ...]
+    diffs: tuple[Diff, ...]
+    registry: RegistryReader
+    records: tuple[Record, ...]
+    now: datetime
+    settings: Settings
+
+
+@hookspec
+def relman_gates(context: GatesContext) -> Iterable[GateResult]:  # type: ignore[empty-body]
+    """Say whether each candidate may enter the stream.
+
+    Answer for each rule in ``context.rules`` that is yours, for every candidate, bound to its digest. A rule that
+    nobody answers for a candidate is `absent`, and an exception is `error`: both stay closed. Called when planning
+    and again before the first write.
+    """
+
+
+# ------------------------------------------------------------------------------------------------------ plan
+
+
+class Renderer(Protocol):
+    """Renders texts of the release at hand; the project's templates come before the built-in ones."""
+
+    def render(self, template: str, /, **values: object) -> str:
+        """The template filled in with the release's standard values and ``values``. Raises `ConfigError`."""
+
+    def inline(self, source: str, /, **values: object) -> str:
+        """The same for a template given as text, such as a path or a title."""
+
+    def notes(self, format: str = "markdown") -> str:
+        """The release notes in ``markdown``, ``classic``, ``html``, ``text`` or ``json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsContext:
+    """What actions are planned from."""
+
+    release: Release
+    stream: Stream
+    changelog: Changelog
+    renderer: Renderer
+    settings: Settings
+
+
+@hookspec
+def relman_actions(context: ActionsContext) -> Iterable[Action]:  # type: ignore[empty-body]
+    """Plan effects, as data.
+
+    Keys come from `action_key(release.id, target)`. Actions run by stage, each after what it ``needs``. Texts are
+    rendered now: what was reviewed is what is posted.
+    """
+
+
+# -------------------------------------------------------------------------------- promote, publish, announce
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer of a service: its body is cut at one MiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class ChannelReader(Protocol):
+    """Reads on behalf of one channel, whose table of the configuration it holds."""
+
+    now: datetime
+
+    def settings(self, model: type[M], /) -> M:
+        """The channel's table as it is configured now."""
+
+    def reveal(self, secret: object, /) -> str:
+        """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """GET, retried where that may help; any status is an answer."""
+
+    def read_file(self, path: str) -> bytes | None:
+        """A file below the configuration's folder; `None` where there is none."""
+
+
+class ChannelWriter(ChannelReader, Protocol):
+    """Writes on behalf of one channel."""
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """One request that may change something; any status is an answer.
+
+        Sent again only where it was surely not carried out (no connection, 429, 503 with Retry-After). Raises
+        `AnswerLost` where it was sent and no whole answer came.
+        """
+
+    def write_file(self, path: str, content: bytes) -> None:
+        """Replace a file below the configuration's folder, atomically."""
+
+
+R = TypeVar("R", contravariant=True)
+W = TypeVar("W", contravariant=True)
+
+
+class Executor(Protocol[R, W]):
+    """Knows how to do one kind of action. The reader and writer are narrow: a registry's for tags, a channel's else.
+
+    Called in this order: `probe`; where it answers `None`, `apply` and `verify`. After a lost answer, `probe` again.
+    """
+
+    kind: str
+    scope: Literal["registry", "channel"]
+
+    def describe(self, action: Action) -> str:
+        """One line for people."""
+
+    def probe(self, action: Action, reader: R) -> Receipt | Unknown | None:
+        """Is it so already? A receipt with state `adopted`; `None` for no; `Unknown` where the world cannot tell."""
+
+    def apply(self, action: Action, writer: W) -> Receipt:
+        """Do it. Raises where it was refused, `AnswerLost` where it may or may not have happened."""
+
+    def verify(self, action: Action, receipt: Receipt, reader: R) -> None:
+        """Read back; raises where the world does not show it."""
+
+    def undo(self, action: Action, receipt: Receipt, writer: W) -> Receipt | None:
+        """The way back, or `None` where there is none."""
+
+
+RegistryExecutor = Executor[RegistryReader, RegistryWriter]
+ChannelExecutor = Executor[ChannelReader, ChannelWriter]
+
+
+@hookspec
+def relman_executors() -> Iterable[RegistryExecutor | ChannelExecutor]:  # type: ignore[empty-body]
+    """Offer an executor for each kind of action that the plugin plans. Two for one kind are an error."""
+
+
+WALK: tuple[Callable[..., object], ...] = (
+    relman_settings,
+    relman_contents_sources,
+    relman_commits,
+    relman_sections,
+    relman_gates,
+    relman_actions,
+    relman_executors,
+)
+"""Every hook, in the order in which the walk calls them."""

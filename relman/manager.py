@@ -1,0 +1,101 @@
+"""Finds plugins and asks them: built-in ones and strangers' in the same way, each by its entry point."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from relman import hookspecs
+from relman.errors import PluginError, RelmanError
+
+GROUP = "relman"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be used, and why. The others live."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one plugin answered to a hook."""
+
+    plugin: str
+    values: tuple[Any, ...]
+
+
+class Plugins:
+    """The plugins of this installation. ``broken`` are those that could not be loaded or that misspell a hook."""
+
+    def __init__(self, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> None:
+        self._manager = pluggy.PluginManager("relman")
+        self._manager.add_hookspecs(hookspecs)
+        self.broken: tuple[Broken, ...] = ()
+        found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+        for entry_point in sorted(found, key=lambda point: point.name):
+            self._load(entry_point)
+
+    def _load(self, entry_point: importlib.metadata.EntryPoint) -> None:
+        name = entry_point.name
+        try:
+            plugin = entry_point.load()
+        except Exception as error:  # noqa: BLE001  the plugin boundary: a stranger's module may raise anything
+            self.broken += (Broken(name, f"{type(error).__name__}: {error}"),)
+            return
+        self.register(plugin, name)
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add a plugin; one that pluggy refuses (a hook that does not exist, other arguments) is `broken`."""
+        try:
+            self._manager.register(plugin, name)
+            unknown = [
+                attribute
+                for attribute in dir(plugin)
+                if attribute.startswith("relman_")
+                and self._manager.parse_hookimpl_opts(plugin, attribute) is not None
+                and attribute not in {hook.__name__ for hook in hookspecs.WALK}
+            ]
+            if unknown:
+                raise pluggy.PluginValidationError(plugin, f"there is no hook `{unknown[0]}`")
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            self.broken += (Broken(name, str(error).splitlines()[-1]),)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The plugins that are in use, sorted."""
+        return tuple(sorted(name for name, plugin in self._manager.list_name_plugin() if plugin is not None))
+
+    def answering(self, hook: str) -> tuple[str, ...]:
+        """Who implements ``hook``, in the order in which they are asked."""
+        callers = getattr(self._manager.hook, hook).get_hookimpls()
+        return tuple(sorted(implementation.plugin_name for implementation in callers))
+
+    def ask(self, hook: Callable[..., object], **arguments: object) -> tuple[Answer, ...]:
+        """Every plugin's answer to ``hook``, in the order of their names, each collected whole.
+
+        Raises `PluginError` where a plugin fails, naming it; errors of relman's own kind pass as they are.
+        """
+        return tuple(self.ask_one(name, hook, **arguments) for name in self.answering(hook.__name__))
+
+    def ask_one(self, name: str, hook: Callable[..., object], **arguments: object) -> Answer:
+        """One plugin's answer to ``hook``. Fails as `ask` does."""
+        others = [plugin for other, plugin in self._manager.list_name_plugin() if other != name and plugin]
+        caller = self._manager.subset_hook_caller(hook.__name__, others)
+        try:
+            return Answer(name, tuple(value for answer in caller(**arguments) for value in answer or ()))
+        except RelmanError:
+            raise
+        except Exception as error:  # the plugin boundary: a stranger's code may raise anything
+            raise PluginError(
+                f"plugin `{name}` failed in `{hook.__name__}`: {type(error).__name__}: {error}",
+                hint="run again with `--verbose` for its traceback, or uninstall it",
+            ) from error

@@ -1,0 +1,181 @@
+"""A changelog as data: what changed where, which commits, and the count that proves nothing was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relman.model.diff import ChangeKind, Part
+from relman.model.oci import Digest, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit between the revisions of two images, as git has it, with what relman reads in its subject.
+
+    ``listed`` is false where a rule of the configuration left it out, which ``reason`` then names. ``reverted_by`` is
+    the commit that takes this one back. ``variants`` are those whose range holds it.
+    """
+
+    sha: str
+    subject: str
+    author: str
+    type: str | None = None
+    scope: str | None = None
+    breaking: bool = False
+    listed: bool = True
+    reason: str | None = None
+    reverted_by: str | None = None
+    variants: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.listed == (self.reason is not None):
+            raise ValueError(f"commit `{self.sha[:7]}` is either listed or left out for a reason")
+
+    @property
+    def short(self) -> str:
+        """The seven digits that people use."""
+        return self.sha[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled part of the notes, in Markdown. Sections are ordered by ``rank``, then ``id``; below 50 stands first."""
+
+    id: str
+    rank: int
+    title: str
+    markdown: str
+
+    def __post_init__(self) -> None:
+        if not self.id or not self.markdown.strip():
+            raise ValueError(f"section `{self.id}` is empty: an empty section is left out, not shown")
+
+
+@dataclass(frozen=True, slots=True)
+class PackageName:
+    """One package of a row."""
+
+    name: str
+    arch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Packages of one source that made the same step."""
+
+    kind: ChangeKind
+    part: Part | None
+    ecosystem: str
+    source: str | None
+    packages: tuple[PackageName, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    arch_before: str | None = None
+    vendor_before: str | None = None
+    name_before: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name that stands for the row: the source's own package, else the first."""
+        names = [package.name for package in self.packages]
+        return self.source if self.source in names and self.source is not None else names[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows that exactly these variants, on exactly these platforms, have in common."""
+
+    title: str
+    variants: tuple[str, ...]
+    platforms: tuple[Platform, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Major:
+    """A package that readers look for first, whether or not it changed, and the variants for which this holds."""
+
+    label: str
+    package: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    variants: tuple[str, ...]
+    traits: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A security fix: its id, the packages that carry it, and the packages' own words."""
+
+    id: str
+    packages: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSummary:
+    """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff."""
+
+    name: str
+    platform: Platform
+    digest: Digest
+    previous_digest: Digest | None
+    revision: str | None
+    exact: bool
+    packages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Counts taken independently from both ends, so that they can disagree.
+
+    Packages are counted as (variant, platform, package) rows: ``changed`` in the diffs, ``shown`` in the groups,
+    ``ignored`` by the rules. A constructor that is given counts that do not add up refuses.
+    """
+
+    commits_in_range: int
+    commits_listed: int
+    commits_excluded: int
+    packages_changed: int
+    packages_shown: int
+    packages_ignored: int
+
+    def __post_init__(self) -> None:
+        if self.packages_changed != self.packages_shown + self.packages_ignored:
+            raise ValueError(
+                f"{self.packages_changed} package rows changed, but {self.packages_shown} are shown and "
+                f"{self.packages_ignored} ignored: a row was lost"
+            )
+        if self.commits_in_range != self.commits_listed + self.commits_excluded:
+            raise ValueError(
+                f"{self.commits_in_range} commits are in the range, but {self.commits_listed} are listed and "
+                f"{self.commits_excluded} left out: a commit was lost"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Changelog:
+    """Everything that notes, posts and pages are made from. ``notes`` are sentences that readers have to know.
+
+    ``security`` is `None` where no source can tell, which is not the same as no fixes. ``stream`` is `None` for two
+    images given by hand. ``major`` is the number of the system's release (the 44 of F44), where the tags or the labels
+    tell; ``source`` is the stream that was promoted from.
+    """
+
+    project: str
+    stream: str | None
+    version: str | None
+    previous: str | None
+    title: str
+    variants: tuple[VariantSummary, ...]
+    majors: tuple[Major, ...]
+    groups: tuple[Group, ...]
+    commits: tuple[Commit, ...]
+    security: tuple[Fix, ...] | None
+    sections: tuple[Section, ...]
+    keys_added: tuple[str, ...]
+    keys_removed: tuple[str, ...]
+    accounting: Accounting
+    notes: tuple[str, ...] = ()
+    repository_url: str | None = None
+    major: int | None = None

@@ -1,0 +1,144 @@
+"""What is inside an image: packages, and what the source of the list can and cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from relman.model.versions import sorted_versions
+
+
+class Capability(StrEnum):
+    """Something that a source of contents knows, where others cannot."""
+
+    EPOCH = "epoch"
+    ARCH = "arch"
+    MULTI_VERSION = "multi-version"
+    SOURCE_PACKAGE = "source-package"
+    VENDOR = "vendor"
+    OBSOLETES = "obsoletes"
+    CHANGELOG = "changelog"
+    FILES = "files"
+
+
+class Identity(NamedTuple):
+    """Which package: the same name in another ecosystem or for another architecture is another package.
+
+    ``arch`` is `None` where the source does not know it.
+    """
+
+    ecosystem: str
+    name: str
+    arch: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.arch}" if self.arch else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package. ``version`` is whole: ``[epoch:]version-release`` for rpm, as dpkg prints it for deb.
+
+    ``source`` is the name of the source package, ``vendor`` who built it; `None` where the source does not say.
+    """
+
+    ecosystem: str
+    name: str
+    arch: str | None
+    version: str
+    source: str | None = None
+    vendor: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.ecosystem or not self.name or not self.version:
+            raise ValueError(f"a package needs ecosystem, name and version, not `{self!r}`")
+
+    @property
+    def identity(self) -> Identity:
+        """What it is, whichever version."""
+        return Identity(self.ecosystem, self.name, self.arch)
+
+
+class PackageSet:
+    """Packages by identity, each with *all* its installed versions in order: kernels are installed side by side.
+
+    The same package given twice (a nested database, a careless scanner) is there once.
+    """
+
+    __slots__ = ("_by_identity", "_count")
+
+    def __init__(self, packages: Iterable[Package]) -> None:
+        gathered: dict[Identity, dict[str, Package]] = {}
+        for package in packages:
+            gathered.setdefault(package.identity, {}).setdefault(package.version, package)
+        self._by_identity: Mapping[Identity, tuple[Package, ...]] = MappingProxyType(
+            {
+                identity: tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
+                for identity, versions in sorted(gathered.items(), key=lambda item: _order(item[0]))
+            }
+        )
+        self._count = sum(map(len, self._by_identity.values()))
+
+    def __len__(self) -> int:
+        """How many packages are installed, each version counted."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Package]:
+        """Every package, sorted by identity, then in the order of versions."""
+        for packages in self._by_identity.values():
+            yield from packages
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PackageSet) and self._by_identity == other._by_identity
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"PackageSet({list(self)!r})"
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        """Every identity in the set."""
+        return frozenset(self._by_identity)
+
+    def get(self, identity: Identity) -> tuple[Package, ...]:
+        """The installed versions of ``identity`` in order, the newest last; empty where it is not installed."""
+        return self._by_identity.get(identity, ())
+
+
+def _order(identity: Identity) -> tuple[str, str, str]:
+    return (identity.ecosystem, identity.name, identity.arch or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a source says is in one platform's image.
+
+    ``source`` names where it was read (``sbom``, ``label``); ``capabilities`` what that source can know; ``keys`` the
+    trusted keys (rpm lists them as `gpg-pubkey`); ``extras`` is room for what only some sources have.
+    """
+
+    packages: PackageSet
+    source: str
+    capabilities: frozenset[Capability]
+    keys: tuple[str, ...] = ()
+    extras: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise ValueError("contents need the name of their source")
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A source that cannot serve this image, and why: the next one is asked, and the reasons are kept."""
+
+    reason: str
+
+
+EXACT = frozenset({Capability.EPOCH, Capability.ARCH, Capability.MULTI_VERSION})
+"""Without any one of these a diff is an approximation, and says so."""

@@ -1,0 +1,105 @@
+"""What changed between two lists of contents (docs/contract: `relman diff --format json`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from relman.model.contents import Identity
+from relman.model.oci import Digest, Platform
+
+
+class ChangeKind(StrEnum):
+    """What became of a package, by the newest version of each side in full order."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    REBUILT = "rebuilt"
+    RENAMED = "renamed"
+    CHANGED = "changed"
+
+
+class Part(StrEnum):
+    """Where the newest versions of both sides differ first."""
+
+    EPOCH = "epoch"
+    VERSION = "version"
+    RELEASE = "release"
+    DIST = "dist"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One changed package with all its versions before and after, each in order; an empty side is not installed.
+
+    ``source`` is the source package's name where it is known. ``arch_before``, ``vendor_before`` and ``name_before``
+    are set only where that, too, changed.
+    """
+
+    kind: ChangeKind
+    part: Part | None
+    ecosystem: str
+    name: str
+    arch: str | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    source: str | None = None
+    arch_before: str | None = None
+    vendor_before: str | None = None
+    name_before: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.before and not self.after:
+            raise ValueError(f"`{self.name}` is on neither side, so nothing changed")
+        if (self.kind is ChangeKind.ADDED) != (not self.before) or (self.kind is ChangeKind.REMOVED) != (
+            not self.after
+        ):
+            raise ValueError(f"`{self.name}` cannot be {self.kind} from `{self.before}` to `{self.after}`")
+
+    @property
+    def identity(self) -> Identity:
+        """Which package changed, as the later side names it."""
+        return Identity(self.ecosystem, self.name, self.arch)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a diff: which image, and where its list came from. ``packages`` counts installed packages."""
+
+    reference: str
+    digest: Digest | None
+    platform: Platform | None
+    version: str | None
+    revision: str | None
+    packages: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """Every difference between two images of one platform, sorted by ecosystem, name, arch.
+
+    ``exact`` is false when a source could not know the epoch, the arch or several versions of one name; ``notes`` says
+    which. ``variant`` is `None` for two images given by hand.
+    """
+
+    variant: str | None
+    platform: Platform | None
+    before: Side
+    after: Side
+    changes: tuple[Change, ...]
+    keys_added: tuple[str, ...]
+    keys_removed: tuple[str, ...]
+    exact: bool
+    notes: tuple[str, ...]
+
+    @property
+    def summary(self) -> Mapping[ChangeKind, int]:
+        """How many changes of each kind, every kind named."""
+        counts = Counter(change.kind for change in self.changes)
+        order = ("added", "removed", "upgraded", "downgraded", "rebuilt", "renamed", "changed")
+        return {ChangeKind(kind): counts[ChangeKind(kind)] for kind in order}

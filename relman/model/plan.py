@@ -1,0 +1,152 @@
+"""A plan: what would be done, as data that survives in a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from relman.errors import ConfigError
+from relman.model.changelog import Changelog
+from relman.model.oci import Digest, Platform, Reference
+
+
+class Stage(IntEnum):
+    """The order of effects: what can be undone, the commit point, what people see, what cannot be taken back."""
+
+    PREPARE = 10
+    PROMOTE = 20
+    SEAL = 30
+    PUBLISH = 40
+    ANNOUNCE = 50
+
+
+class State(StrEnum):
+    """A gate's answer. Only ``passed`` opens."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    PENDING = "pending"
+    ERROR = "error"
+    ABSENT = "absent"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What a gate says of one variant's digest. ``reason`` is for people, ``evidence`` what it rests on."""
+
+    gate: str
+    variant: str
+    digest: Digest
+    state: State
+    reason: str
+    evidence: Mapping[str, object] = field(default_factory=dict, hash=False)
+    platform: Platform | None = None
+    at: datetime | None = None
+
+    @property
+    def opens(self) -> bool:
+        """Whether the release may go through."""
+        return self.state is State.PASSED
+
+
+def action_key(release: str, target: str) -> str:
+    """The key of what a release does to ``target``: the same today, tomorrow and on another machine."""
+    return hashlib.sha256(f"{release}\n{target}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One effect, as data. ``kind`` picks the executor; ``target`` says what it is about (`tag:bluefin:stable`).
+
+    ``needs`` are keys of actions that must be done first. ``channel`` names the table of the configuration that has
+    the address, where there is one; ``required`` is false where failing only has to be reported. The payload is plain
+    JSON and holds everything else, rendered text included, and no secret.
+    """
+
+    kind: str
+    stage: Stage
+    key: str
+    target: str
+    needs: tuple[str, ...] = ()
+    channel: str | None = None
+    required: bool = True
+    payload: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+    def text(self, name: str) -> str:
+        """A text of the payload. Raises `ValueError` where it is not there, as in a plan edited by hand."""
+        value = self.payload.get(name)
+        if not isinstance(value, str):
+            raise ValueError(f"action `{self.target}` has no `{name}` in its payload")  # noqa: TRY004  it is data
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVariant:
+    """A candidate as a plan pins it, and every stream tag with the digest that it held when the plan was made."""
+
+    name: str
+    reference: Reference
+    digest: Digest
+    platforms: tuple[Platform, ...]
+    revision: str | None
+    previous_digest: Digest | None
+    source: Reference | None
+    tags: Mapping[str, Digest | None] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A release that would be made. ``config`` is the digest of what the plan pins of the configuration."""
+
+    id: str
+    project: str
+    stream: str
+    version: str
+    previous: str | None
+    previous_id: str | None
+    created: datetime
+    config: Digest
+    changed: bool
+    variants: tuple[PlannedVariant, ...]
+    gates: tuple[GateResult, ...]
+    actions: tuple[Action, ...]
+    assumed: tuple[str, ...]
+    changelog: Changelog
+    notes: str
+    overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+
+    @property
+    def closed(self) -> tuple[GateResult, ...]:
+        """The gates that do not open."""
+        return tuple(gate for gate in self.gates if not gate.opens)
+
+
+def ordered(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Actions by stage, and after whatever they need; those that are equal keep the order they came in.
+
+    Raises `ConfigError` for a need that nobody answers, a key that stands twice, and a circle.
+    """
+    waiting = sorted(actions, key=lambda action: action.stage)
+    known = {action.key for action in waiting}
+    if len(known) != len(waiting):
+        twice = [a.target for i, a in enumerate(waiting) if a.key in {b.key for b in waiting[:i]}]
+        raise ConfigError(
+            f"`{twice[0]}` is planned twice", hint="give each table of that type a `name` of its own"
+        )
+    done: set[str] = set()
+    result: list[Action] = []
+    while waiting:
+        ready = next((action for action in waiting if done.issuperset(action.needs)), None)
+        if ready is None:
+            stuck = waiting[0]
+            missing = set(stuck.needs) - known
+            why = "needs an action that no plugin plans" if missing else "waits for itself"
+            raise ConfigError(f"`{stuck.target}` {why}")
+        waiting.remove(ready)
+        done.add(ready.key)
+        result.append(ready)
+    return tuple(result)

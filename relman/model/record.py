@@ -1,0 +1,122 @@
+"""What a release leaves behind (docs/contract: Records)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from relman.model.oci import Digest, Platform
+from relman.model.plan import GateResult
+
+
+class ReceiptState(StrEnum):
+    """What came of an action. Only ``done`` and ``adopted`` (it was so already) count as done."""
+
+    DONE = "done"
+    ADOPTED = "adopted"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of one action. ``sha256`` is the hash of what was written or posted, ``detail`` a reason for people."""
+
+    key: str
+    action: str
+    state: ReceiptState
+    at: datetime
+    remote_id: str | None = None
+    url: str | None = None
+    sha256: str | None = None
+    detail: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left to do for it."""
+        return self.state in (ReceiptState.DONE, ReceiptState.ADOPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The world cannot tell whether something was done; ``reason`` says why not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An action that is about to be tried. Without a receipt after it, what came of it is unknown."""
+
+    key: str
+    action: str
+    at: datetime
+
+
+class RecordState(StrEnum):
+    """Where a release stands."""
+
+    INTENDED = "intended"
+    PARTIAL = "partial"
+    FINISHED = "finished"
+    ROLLED_BACK = "rolled-back"
+    YANKED = "yanked"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVariant:
+    """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was."""
+
+    name: str
+    reference: str
+    digest: Digest | None
+    previous_digest: Digest | None
+    platforms: tuple[Platform, ...]
+    revision: str | None
+    contents: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a release, and until when nobody else may. ``started`` tells a reused process id apart."""
+
+    host: str
+    process: int
+    started: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A release: what was meant, what came of it, and where it stands. ``lease`` is set while somebody works on it."""
+
+    id: str
+    project: str
+    stream: str
+    version: str
+    previous: str | None
+    state: RecordState
+    created: datetime
+    finished: datetime | None
+    plan: Digest
+    variants: tuple[RecordedVariant, ...]
+    gates: tuple[GateResult, ...] = ()
+    overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    receipts: tuple[Receipt, ...] = ()
+    lease: Lease | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder that it lies in, below its stream's: ``<version>-<id>``."""
+        return f"{self.version}-{self.id}"
+
+    def receipt(self, key: str) -> Receipt | None:
+        """What is known of the action with this key."""
+        return next((receipt for receipt in self.receipts if receipt.key == key), None)
+
+    def variant(self, name: str) -> RecordedVariant | None:
+        """The variant of that name, or `None` where the release had none."""
+        return next((variant for variant in self.variants if variant.name == name), None)

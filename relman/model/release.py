@@ -1,0 +1,109 @@
+"""A release: the candidates that move together, and what each follows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relman.model.oci import Digest, Image, Platform, PlatformImage, Reference
+from relman.model.streams import Place, Variant, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The published release that a candidate follows.
+
+    ``image`` is `None` where the registry no longer has it; then ``contents`` names the list kept with its record, if
+    one was kept. ``why`` says how it was chosen, for people.
+    """
+
+    version: str | None
+    digest: Digest | None
+    image: Image | None
+    why: str
+    revision: str | None = None
+    contents: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagMove:
+    """A tag that a promotion writes, and what it held when looked at (`None`: it was not there).
+
+    ``dated`` tags are written once, after all the others, and never moved.
+    """
+
+    reference: Reference
+    before: Digest | None
+    dated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A variant's image that asks to enter a stream, pinned.
+
+    ``place`` is where the stream lives, ``image.reference`` where the image was found; ``platforms`` those that are
+    compared; ``build`` what its own dated tag says; ``moves`` the tags that would be written, none for a stream that
+    builds write directly.
+    """
+
+    place: Place
+    image: Image
+    platforms: tuple[Platform, ...]
+    build: Version | None = None
+    follows: Predecessor | None = None
+    moves: tuple[TagMove, ...] = ()
+
+    @property
+    def variant(self) -> Variant:
+        """The edition."""
+        return self.place.variant
+
+    @property
+    def first(self) -> PlatformImage:
+        """The part for the first platform that is compared, whose labels speak for the image."""
+        return self.image.on(self.platforms[0]) or self.image.platforms[0]
+
+    @property
+    def revision(self) -> str | None:
+        """The commit that it was built from."""
+        return self.first.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What would enter a stream together. ``previous`` and ``previous_id`` are those of the last finished record.
+
+    ``assumed`` lists, for people, every choice that was made for want of better knowledge.
+    """
+
+    id: str
+    project: str
+    stream: str
+    source: str | None
+    version: str
+    previous: str | None
+    previous_id: str | None
+    candidates: tuple[Candidate, ...]
+    assumed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise ValueError(f"a release of `{self.stream}` needs at least one variant")
+
+
+def release_id(
+    project: str,
+    stream: str,
+    digests: Iterable[tuple[str, Platform, Digest]],
+    previous_id: str | None,
+) -> str:
+    """The first 16 hex digits of the SHA-256 of what makes a release this one and no other.
+
+    That is the canonical JSON of ``[project, stream, [[variant, platform, digest], …] sorted, id of the previous
+    record]``. The version is no part of it: made again tomorrow, or on another machine, it is the same release.
+    """
+    rows = sorted([variant, str(platform), digest] for variant, platform, digest in digests)
+    text = json.dumps([project, stream, rows, previous_id], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

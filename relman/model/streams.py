@@ -1,0 +1,236 @@
+"""Streams, variants, and the small language of tags (docs/contract: Releases)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Self
+
+from relman.model.oci import Platform, Repository
+
+_PLACEHOLDERS = frozenset({"date", "point", "major", "suffix", "today"})
+_TOKEN = re.compile(r"\{([a-z_]*)\}|(\[)|(\])|([^{}\[\]]+)|(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a dated tag says: ordered by (date, point), by number. A tag without a point comes before its ``.1``."""
+
+    tag: str
+    date: date
+    point: int = 0
+    major: int | None = None
+
+    @property
+    def order(self) -> tuple[date, int]:
+        """What versions of one stream are ordered by."""
+        return (self.date, self.point)
+
+
+@dataclass(frozen=True, slots=True)
+class TagPattern:
+    """A pattern such as ``stable{suffix}-{major}.{date}[.{point}]``: reads dated tags, and makes tags.
+
+    ``{date}`` is a real calendar day YYYYMMDD, ``{point}`` and ``{major}`` are numbers, ``{suffix}`` is the variant's,
+    ``{today}`` stands for the day on which a tag is made, ``[…]`` is optional, all else is literal. Nothing else is
+    allowed: `ValueError` says what is wrong.
+    """
+
+    text: str
+    _parts: tuple[tuple[str, str, bool], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts: list[tuple[str, str, bool]] = []
+        optional = False
+        for name, opening, closing, literal, stray in _TOKEN.findall(self.text):
+            if opening:
+                if optional:
+                    raise ValueError(f"`{self.text}`: `[` inside `[…]`")
+                optional = True
+            elif closing:
+                if not optional:
+                    raise ValueError(f"`{self.text}`: `]` without `[`")
+                optional = False
+            elif literal:
+                if not re.fullmatch(r"[A-Za-z0-9_.-]+", literal):
+                    raise ValueError(f"`{self.text}`: `{literal}` cannot stand in a tag")
+                parts.append(("literal", literal, optional))
+            elif stray or name not in _PLACEHOLDERS:
+                known = ", ".join(f"{{{p}}}" for p in sorted(_PLACEHOLDERS))
+                raise ValueError(
+                    f"`{self.text}`: `{stray or '{' + name + '}'}` is no placeholder; there are {known}"
+                )
+            else:
+                if name != "suffix" and any(kind == name for kind, _, _ in parts):
+                    raise ValueError(f"`{self.text}`: `{{{name}}}` stands there twice")
+                parts.append((name, "", optional))
+        if optional:
+            raise ValueError(f"`{self.text}`: `[` without `]`")
+        if not parts:
+            raise ValueError("a tag's pattern cannot be empty")
+        object.__setattr__(self, "_parts", tuple(parts))
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The names between braces."""
+        return frozenset(kind for kind, _, _ in self._parts if kind != "literal")
+
+    def read(self, tag: str, suffix: str = "") -> Version | None:
+        """What ``tag`` says to this pattern, or `None` where it is not of this shape."""
+        match = _expression(self, suffix).fullmatch(tag)
+        if match is None:
+            return None
+        found = match.groupdict()
+        day = _day(found.get("date") or found.get("today") or "")
+        if day is None:
+            return None
+        point, major = found.get("point"), found.get("major")
+        return Version(tag, day, int(point) if point else 0, int(major) if major else None)
+
+    def make(self, suffix: str, *, today: date, build: Version | None, point: int | None = None) -> str:
+        """The tag for a variant; ``{date}`` and ``{major}`` come from ``build``, the candidate's own dated tag.
+
+        The optional part is left out where ``point`` is `None`. Raises `ValueError` where the build does not say.
+        """
+        made: list[str] = []
+        for kind, literal, optional in self._parts:
+            if optional and point is None:
+                continue
+            made.append(literal if kind == "literal" else self._value(kind, suffix, today, build, point))
+        return "".join(made)
+
+    def _value(self, kind: str, suffix: str, today: date, build: Version | None, point: int | None) -> str:
+        if kind == "suffix":
+            return suffix
+        if kind == "today":
+            return f"{today:%Y%m%d}"
+        if kind == "point":
+            return str(point or 0)
+        value = None if build is None else (f"{build.date:%Y%m%d}" if kind == "date" else build.major)
+        if value is None:
+            tag = f"its dated tag `{build.tag}` does not say" if build else "it has no dated tag"
+            raise ValueError(f"`{self.text}` wants the candidate's {kind}, and {tag}")
+        return str(value)
+
+
+def _expression(pattern: TagPattern, suffix: str) -> re.Pattern[str]:
+    forms = {
+        "date": r"(?P<date>[0-9]{8})",
+        "today": r"(?P<today>[0-9]{8})",
+        "point": r"(?P<point>[0-9]{1,9})",
+        "major": r"(?P<major>[0-9]{1,9})",
+        "suffix": re.escape(suffix),
+    }
+    out, inside = "", False
+    for kind, literal, optional in pattern._parts:
+        if optional != inside:
+            out += "(?:" if optional else ")?"
+            inside = optional
+        out += re.escape(literal) if kind == "literal" else forms[kind]
+    return re.compile(out + (")?" if inside else ""), re.ASCII)  # `re` keeps compiled expressions by itself
+
+
+def _day(digits: str) -> date | None:
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An edition: a repository, or a suffix of the tags in a shared one.
+
+    ``platforms`` are those that must be there; empty means those that its image holds.
+    """
+
+    name: str
+    repository: str
+    suffix: str = ""
+    traits: frozenset[str] = frozenset()
+    platforms: tuple[Platform, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(f"`{self.name}` is not a variant's name (letters, digits, `_`, `.`, `-`)")
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*", self.suffix):
+            raise ValueError(f"`{self.suffix}` cannot stand in a tag")
+
+
+class SourceMoved(StrEnum):
+    """What to do when the source stream moved on after planning."""
+
+    PROMOTE_PLANNED = "promote-planned"
+    REFUSE = "refuse"
+
+
+class OnFailure(StrEnum):
+    """What to do when moving tags fails in the middle."""
+
+    FORWARD = "forward"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class GateRule:
+    """A gate as the configuration asks for it: its type, its name, and the rest of its table."""
+
+    type: str
+    name: str
+    table: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What users follow. ``source`` is the stream that it promotes from; `None` for one that builds write directly.
+
+    ``gates`` is `None` where the configuration leaves the choice to relman.
+    """
+
+    name: str
+    tags: tuple[TagPattern, ...]
+    versions: tuple[TagPattern, ...]
+    source: str | None = None
+    new_versions: tuple[TagPattern, ...] = ()
+    on_source_moved: SourceMoved = SourceMoved.PROMOTE_PLANNED
+    on_failure: OnFailure = OnFailure.FORWARD
+    soak: timedelta | None = None
+    gates: tuple[GateRule, ...] | None = None
+    prefix: str | None = None
+    expect: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tags:
+            raise ValueError(f"stream `{self.name}` needs at least one tag")
+
+    @property
+    def primary(self) -> TagPattern:
+        """The tag that says what the stream holds."""
+        return self.tags[0]
+
+    def read(self, tag: str, variant: Variant) -> Version | None:
+        """What ``tag`` says, by the first pattern that reads it; `None` for tags of another shape.
+
+        Tags that hold signatures and referrers (``sha256-…``) are never builds.
+        """
+        if tag.startswith(("sha256-", "sha512-")):
+            return None
+        return next((v for p in self.versions if (v := p.read(tag, variant.suffix))), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A variant's repository for one stream."""
+
+    variant: Variant
+    repository: Repository
+
+    @classmethod
+    def below(cls, prefix: str, variant: Variant) -> Self:
+        """The variant's repository below ``prefix``: ``ghcr.io/owner``, ``localhost:5000/os`` or ``oci:FOLDER``."""
+        from relman.model.oci import parse_repository
+
+        return cls(variant, parse_repository(f"{prefix.rstrip('/')}/{variant.repository}"))

@@ -1,0 +1,52 @@
+"""What plugins import, beside `relman.model` and `relman.testing`. The manual is `relman.hookspecs`."""
+
+from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, Unequipped
+from relman.hookspecs import (
+    ActionsContext,
+    ChannelReader,
+    ChannelWriter,
+    CommitsContext,
+    ContentsContext,
+    ContentsSource,
+    Executor,
+    GatesContext,
+    HttpResponse,
+    ImageUnderRead,
+    Renderer,
+    SectionsContext,
+    Slot,
+    hookimpl,
+)
+from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+from relman.settings import ChannelSettings, Duration, Secret, Table
+
+__all__ = [
+    "ActionsContext",
+    "AnswerLost",
+    "ChannelReader",
+    "ChannelSettings",
+    "ChannelWriter",
+    "CommitsContext",
+    "ConfigError",
+    "ContentsContext",
+    "ContentsSource",
+    "Duration",
+    "Executor",
+    "GatesContext",
+    "HttpResponse",
+    "ImageUnderRead",
+    "Malformed",
+    "Manifest",
+    "NotFound",
+    "Passing",
+    "RegistryReader",
+    "RegistryWriter",
+    "RelmanError",
+    "Renderer",
+    "Secret",
+    "SectionsContext",
+    "Slot",
+    "Table",
+    "Unequipped",
+    "hookimpl",
+]

@@ -1,0 +1,1 @@
+"""From a changelog to words."""

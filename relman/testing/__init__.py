@@ -1,0 +1,1 @@
+"""For authors of plugins: registries in memory, images made to order."""
