@@ -12,6 +12,7 @@ plugin and the hook (in `relman_gates` it closes the gate instead). A hook is ca
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,7 +62,7 @@ class Slot:
 
     kind: Literal["publish", "announce", "gate", "plugin"]
     type: str
-    model: type[BaseModel]
+    model: builtins.type[BaseModel]
 
 
 @hookspec

@@ -33,7 +33,7 @@ def _duration(value: Any) -> Any:
             raise ValueError(f"`{value}` is not a duration: write `30s`, `20m`, `12h`, `3d` or `1w`")
         return timedelta(seconds=sum(int(count) * _UNITS[unit] for count, unit in parts))
     if isinstance(value, bool) or not isinstance(value, timedelta):
-        raise ValueError(f'`{value}` is not a duration: write it with its unit, in quotes, such as `"3d"`')  # noqa: TRY004  pydantic collects ValueError
+        raise ValueError(f'`{value}` is not a duration: write it with its unit, in quotes, such as `"3d"`')
     return value
 
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_NAME = re.compile(
-    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII
-)
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*", re.ASCII)
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -123,9 +121,7 @@ class Repository:
             if not _HOST.fullmatch(self.registry):
                 raise ValueError(f"`{self.registry}` is not a registry's host")
             if not _NAME.fullmatch(self.name) or len(self.name) > 255:
-                raise ValueError(
-                    f"`{self.name}` is not a repository's name (lower case, digits, `.`, `_`, `-`, `/`)"
-                )
+                raise ValueError(f"`{self.name}` is not a repository's name (lower case, digits, `.`, `_`, `-`, `/`)")
         elif self.registry or not self.name:
             raise ValueError(f"`{self.transport}:` takes a path")
 
@@ -176,11 +172,7 @@ class Reference:
 def parse_repository(text: str) -> Repository:
     """``ghcr.io/ublue-os/bluefin`` or ``oci:FOLDER``. Raises `ValueError`."""
     reference = parse_reference(text)
-    if (
-        reference.tag
-        or reference.digest
-        or reference.repository.transport not in (Transport.DOCKER, Transport.OCI)
-    ):
+    if reference.tag or reference.digest or reference.repository.transport not in (Transport.DOCKER, Transport.OCI):
         raise ValueError(f"`{text}` is not a repository: leave out the tag and the digest")
     return reference.repository
 

@@ -80,7 +80,7 @@ class Action:
         """A text of the payload. Raises `ValueError` where it is not there, as in a plan edited by hand."""
         value = self.payload.get(name)
         if not isinstance(value, str):
-            raise ValueError(f"action `{self.target}` has no `{name}` in its payload")  # noqa: TRY004  it is data
+            raise ValueError(f"action `{self.target}` has no `{name}` in its payload")
         return value
 
 
@@ -134,9 +134,7 @@ def ordered(actions: Iterable[Action]) -> tuple[Action, ...]:
     known = {action.key for action in waiting}
     if len(known) != len(waiting):
         twice = [a.target for i, a in enumerate(waiting) if a.key in {b.key for b in waiting[:i]}]
-        raise ConfigError(
-            f"`{twice[0]}` is planned twice", hint="give each table of that type a `name` of its own"
-        )
+        raise ConfigError(f"`{twice[0]}` is planned twice", hint="give each table of that type a `name` of its own")
     done: set[str] = set()
     result: list[Action] = []
     while waiting:

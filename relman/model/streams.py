@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -20,12 +21,12 @@ class Version:
     """What a dated tag says: ordered by (date, point), by number. A tag without a point comes before its ``.1``."""
 
     tag: str
-    date: date
+    date: dt.date
     point: int = 0
     major: int | None = None
 
     @property
-    def order(self) -> tuple[date, int]:
+    def order(self) -> tuple[dt.date, int]:
         """What versions of one stream are ordered by."""
         return (self.date, self.point)
 
@@ -60,9 +61,7 @@ class TagPattern:
                 parts.append(("literal", literal, optional))
             elif stray or name not in _PLACEHOLDERS:
                 known = ", ".join(f"{{{p}}}" for p in sorted(_PLACEHOLDERS))
-                raise ValueError(
-                    f"`{self.text}`: `{stray or '{' + name + '}'}` is no placeholder; there are {known}"
-                )
+                raise ValueError(f"`{self.text}`: `{stray or '{' + name + '}'}` is no placeholder; there are {known}")
             else:
                 if name != "suffix" and any(kind == name for kind, _, _ in parts):
                     raise ValueError(f"`{self.text}`: `{{{name}}}` stands there twice")
@@ -90,7 +89,7 @@ class TagPattern:
         point, major = found.get("point"), found.get("major")
         return Version(tag, day, int(point) if point else 0, int(major) if major else None)
 
-    def make(self, suffix: str, *, today: date, build: Version | None, point: int | None = None) -> str:
+    def make(self, suffix: str, *, today: dt.date, build: Version | None, point: int | None = None) -> str:
         """The tag for a variant; ``{date}`` and ``{major}`` come from ``build``, the candidate's own dated tag.
 
         The optional part is left out where ``point`` is `None`. Raises `ValueError` where the build does not say.
@@ -102,7 +101,7 @@ class TagPattern:
             made.append(literal if kind == "literal" else self._value(kind, suffix, today, build, point))
         return "".join(made)
 
-    def _value(self, kind: str, suffix: str, today: date, build: Version | None, point: int | None) -> str:
+    def _value(self, kind: str, suffix: str, today: dt.date, build: Version | None, point: int | None) -> str:
         if kind == "suffix":
             return suffix
         if kind == "today":
@@ -133,9 +132,9 @@ def _expression(pattern: TagPattern, suffix: str) -> re.Pattern[str]:
     return re.compile(out + (")?" if inside else ""), re.ASCII)  # `re` keeps compiled expressions by itself
 
 
-def _day(digits: str) -> date | None:
+def _day(digits: str) -> dt.date | None:
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+        return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError:
         return None
 

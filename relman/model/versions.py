@@ -55,9 +55,7 @@ def compare(ecosystem: str, a: str, b: str) -> int | None:
 
 def sorted_versions(ecosystem: str, versions: Iterable[str]) -> list[str]:
     """Versions in their order, the newest last; by text where there is no order, so that the result is the same."""
-    return sorted(
-        versions, key=functools.cmp_to_key(lambda a, b: compare(ecosystem, a, b) or (a > b) - (a < b))
-    )
+    return sorted(versions, key=functools.cmp_to_key(lambda a, b: compare(ecosystem, a, b) or (a > b) - (a < b)))
 
 
 _ = re
