@@ -213,7 +213,10 @@ class Renderer(Protocol):
         """The template filled in with the release's standard values and ``values``. Raises `ConfigError`."""
 
     def inline(self, source: str, /, **values: object) -> str:
-        """The same for a template given as text, such as a path or a title."""
+        """The same for a template given as text."""
+
+    def path(self, source: str, /) -> str:
+        """The same for a path: what is filled in can add neither a folder nor a `..`."""
 
     def notes(self, format: str = "markdown") -> str:
         """The release notes in ``markdown``, ``classic``, ``html``, ``text`` or ``json``."""
@@ -266,7 +269,7 @@ class ChannelReader(Protocol):
         """GET, retried where that may help; any status is an answer."""
 
     def read_file(self, path: str) -> bytes | None:
-        """A file below the configuration's folder; `None` where there is none."""
+        """A file, from the configuration's folder; `None` where there is none."""
 
 
 class ChannelWriter(ChannelReader, Protocol):
@@ -287,7 +290,7 @@ class ChannelWriter(ChannelReader, Protocol):
         """
 
     def write_file(self, path: str, content: bytes) -> None:
-        """Replace a file below the configuration's folder, atomically."""
+        """Replace a file, from the configuration's folder, atomically."""
 
 
 R = TypeVar("R", contravariant=True)

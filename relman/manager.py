@@ -10,7 +10,8 @@ from typing import Any
 import pluggy
 
 from relman import hookspecs
-from relman.errors import PluginError, RelmanError
+from relman.boundary import guarded
+from relman.errors import PluginError
 
 GROUP = "relman"
 
@@ -38,6 +39,7 @@ class Plugins:
         self._manager = pluggy.PluginManager("relman")
         self._manager.add_hookspecs(hookspecs)
         self.broken: tuple[Broken, ...] = ()
+        self._origins: dict[str, str] = {}
         found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
         for entry_point in sorted(found, key=lambda point: point.name):
             self._load(entry_point)
@@ -45,10 +47,12 @@ class Plugins:
     def _load(self, entry_point: importlib.metadata.EntryPoint) -> None:
         name = entry_point.name
         try:
-            plugin = entry_point.load()
-        except Exception as error:  # noqa: BLE001  the plugin boundary: a stranger's module may raise anything
-            self.broken += (Broken(name, f"{type(error).__name__}: {error}"),)
+            plugin = guarded("cannot be loaded", entry_point.load)
+        except PluginError as error:
+            self.broken += (Broken(name, error.message),)
             return
+        if entry_point.dist:
+            self._origins[name] = f"{entry_point.dist.name} {entry_point.dist.version}"
         self.register(plugin, name)
 
     def register(self, plugin: object, name: str) -> None:
@@ -68,6 +72,10 @@ class Plugins:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             self.broken += (Broken(name, str(error).splitlines()[-1]),)
+
+    def origin(self, name: str) -> str:
+        """The distribution that the plugin came with, as `relman 0.1.0`; empty for one that was registered by hand."""
+        return self._origins.get(name, "")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,12 +98,8 @@ class Plugins:
         """One plugin's answer to ``hook``. Fails as `ask` does."""
         others = [plugin for other, plugin in self._manager.list_name_plugin() if other != name and plugin]
         caller = self._manager.subset_hook_caller(hook.__name__, others)
-        try:
-            return Answer(name, tuple(value for answer in caller(**arguments) for value in answer or ()))
-        except RelmanError:
-            raise
-        except Exception as error:  # the plugin boundary: a stranger's code may raise anything
-            raise PluginError(
-                f"plugin `{name}` failed in `{hook.__name__}`: {type(error).__name__}: {error}",
-                hint="run again with `--verbose` for its traceback, or uninstall it",
-            ) from error
+
+        def collect() -> tuple[Any, ...]:
+            return tuple(value for answer in caller(**arguments) for value in answer or ())
+
+        return Answer(name, guarded(f"plugin `{name}` failed in `{hook.__name__}`", collect))

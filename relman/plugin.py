@@ -1,6 +1,6 @@
 """What plugins import, beside `relman.model` and `relman.testing`. The manual is `relman.hookspecs`."""
 
-from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, Unequipped
+from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
 from relman.hookspecs import (
     ActionsContext,
     ChannelReader,
@@ -46,6 +46,7 @@ __all__ = [
     "Secret",
     "SectionsContext",
     "Slot",
+    "StalePlan",
     "Table",
     "Unequipped",
     "hookimpl",

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from relman.errors import Passing, RelmanError, Unequipped
 from relman.redaction import redact
@@ -24,10 +25,11 @@ class Completed:
 
 
 class ProcessFailed(RelmanError):
-    """A program exited with another code than 0. ``stderr`` is what it said, redacted."""
+    """A program exited with another code than 0. ``stderr`` is what it said, redacted; ``stdout`` is as it came."""
 
-    def __init__(self, argv: Sequence[str], code: int, stderr: str) -> None:
+    def __init__(self, argv: Sequence[str], code: int, stderr: str, stdout: bytes = b"") -> None:
         self.argv = tuple(argv)
+        self.stdout = stdout
         self.code = code
         self.stderr = redact(stderr.strip())
         last = self.stderr.splitlines()[-1] if self.stderr else "no message"
@@ -40,11 +42,13 @@ def run(
     timeout: float,
     stdin: bytes | None = None,
     environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Completed:
     """Run ``argv`` for at most ``timeout`` seconds and return what it printed.
 
-    ``environment`` is added to the caller's. Raises `Unequipped` when the program is not installed,
-    `Passing` when it takes too long, `ProcessFailed` when it exits with another code than 0.
+    ``environment`` is added to the caller's; ``cwd`` is the folder to run in, if it is not ours. Raises `Unequipped`
+    when the program is not installed, `Passing` when it takes too long, `ProcessFailed` when it exits with another
+    code than 0.
     """
     log.debug("$ %s", shlex.join(argv))
     try:
@@ -54,6 +58,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             timeout=timeout,
+            cwd=cwd,
             env={**os.environ, **(environment or {})},
             check=False,
         )
@@ -65,5 +70,5 @@ def run(
         raise Passing(redact(f"`{shlex.join(argv)}` took longer than {timeout:g} s")) from error
     stderr = done.stderr.decode(errors="replace")
     if done.returncode != 0:
-        raise ProcessFailed(argv, done.returncode, stderr)
+        raise ProcessFailed(argv, done.returncode, stderr, done.stdout)
     return Completed(done.stdout, stderr)

@@ -1,5 +1,89 @@
-"""The command line."""
+"""The command line: parse, call, print. Commands are imported when they are called, so that `--help` stays light."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from relman import __version__
+from relman.cli.lazy import LazyGroup
+from relman.cli.options import common_options
+from relman.errors import ConfigError, RelmanError
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at={
+        "diff": ("relman.cli.diff:diff", "what changed between two images, or in a stream"),
+        "changelog": ("relman.cli.changelog:changelog", "notes of two images, or of a stream's release"),
+        "status": ("relman.cli.status:status", "each stream: version, digest, age, what waits"),
+        "plan": ("relman.cli.plan:plan", "the release that would be made; reads only"),
+        "show": ("relman.cli.plan:show", "a saved plan, for people"),
+        "apply": ("relman.cli.apply:apply", "carry out a saved plan; again finishes it"),
+        "release": ("relman.cli.apply:release", "plan, show, ask, apply"),
+        "resume": ("relman.cli.apply:resume", "finish what an earlier run left"),
+        "records": ("relman.cli.records:records", "what was released, and what came of it"),
+        "tags": ("relman.cli.tags:tags", "a repository's tags, as the streams read them"),
+        "contents": ("relman.cli.contents:contents", "the packages inside an image"),
+        "plugins": ("relman.cli.plugins:plugins", "who answers which hook, in which order"),
+        "schema": ("relman.cli.schema:schema", "the JSON Schema of a document"),
+        "demo": ("relman.cli.demo:demo", "a tour in a folder of its own, without server or network"),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="relman %(version)s")
+@common_options
+def relman() -> None:
+    """Release operating-system images: what changed, notes, promotion by digest, announcement, record."""
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, and turn every failure into a message and its exit code."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = relman.main(standalone_mode=False)
+        sys.stdout.flush()
+    except RelmanError as error:
+        _explain(error)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; safe to run again", err=True)
+        return _leave(130)
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as `head` does. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _leave(code: int) -> int:
+    """End at once: threads that wait for a registry must not hold up somebody who pressed Ctrl-C."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _explain(error: RelmanError) -> None:
+    from relman.cli.options import settings
+    from relman.redaction import redact
+
+    if settings().verbose:
+        import traceback
+
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {redact(error.message)}", err=True)
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            click.echo(f"  {redact(problem)}", err=True)
+    if error.hint:
+        click.echo(f"{click.style('hint', fg='cyan')}: {redact(error.hint)}", err=True)

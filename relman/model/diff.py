@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from relman.model.contents import Identity
 from relman.model.oci import Digest, Platform
+from relman.model.versions import Part as Part
 
 
 class ChangeKind(StrEnum):
@@ -21,15 +22,6 @@ class ChangeKind(StrEnum):
     REBUILT = "rebuilt"
     RENAMED = "renamed"
     CHANGED = "changed"
-
-
-class Part(StrEnum):
-    """Where the newest versions of both sides differ first."""
-
-    EPOCH = "epoch"
-    VERSION = "version"
-    RELEASE = "release"
-    DIST = "dist"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Digest(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
+        """The digest that ``value`` spells."""
         if not _DIGEST.fullmatch(value):
             raise ValueError(f"`{value[:100]}` is not a digest (`sha256:` and 64 hex digits)")
         return super().__new__(cls, value)
@@ -263,7 +264,7 @@ class Image:
     @property
     def digest(self) -> Digest:
         """What promotion moves a tag to."""
-        assert self.reference.digest is not None  # noqa: S101  __post_init__ refused anything else
+        assert self.reference.digest is not None
         return self.reference.digest
 
     def on(self, platform: Platform) -> PlatformImage | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 
 from relman.model.oci import Digest, Platform
-from relman.model.plan import GateResult
+from relman.model.plan import Action, GateResult
+
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+"""The time of a receipt that the core has not stamped yet."""
 
 
 class ReceiptState(StrEnum):
@@ -33,6 +37,20 @@ class Receipt:
     url: str | None = None
     sha256: str | None = None
     detail: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        action: Action,
+        state: ReceiptState,
+        *,
+        remote_id: str | None = None,
+        url: str | None = None,
+        sha256: str | None = None,
+        detail: str | None = None,
+    ) -> Self:
+        """A receipt for ``action`` as executors write it: its time is set by the core, which has the clock."""
+        return cls(action.key, action.target, state, NO_TIME, remote_id, url, sha256, detail)
 
     @property
     def settled(self) -> bool:

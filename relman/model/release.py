@@ -45,7 +45,7 @@ class Candidate:
 
     ``place`` is where the stream lives, ``image.reference`` where the image was found; ``platforms`` those that are
     compared; ``build`` what its own dated tag says; ``moves`` the tags that would be written, none for a stream that
-    builds write directly.
+    builds write directly; ``required`` the platforms that the configuration demands.
     """
 
     place: Place
@@ -54,6 +54,7 @@ class Candidate:
     build: Version | None = None
     follows: Predecessor | None = None
     moves: tuple[TagMove, ...] = ()
+    required: tuple[Platform, ...] = ()
 
     @property
     def variant(self) -> Variant:

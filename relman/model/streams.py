@@ -78,8 +78,11 @@ class TagPattern:
         return frozenset(kind for kind, _, _ in self._parts if kind != "literal")
 
     def read(self, tag: str, suffix: str = "") -> Version | None:
-        """What ``tag`` says to this pattern, or `None` where it is not of this shape."""
-        match = _expression(self, suffix).fullmatch(tag)
+        """What ``tag`` says to this pattern, or `None` where it is not of this shape.
+
+        Tags that hold signatures and referrers (``sha256-…``) are never builds.
+        """
+        match = None if tag.startswith(("sha256-", "sha512-")) else _expression(self, suffix).fullmatch(tag)
         if match is None:
             return None
         found = match.groupdict()
@@ -211,12 +214,7 @@ class Stream:
         return self.tags[0]
 
     def read(self, tag: str, variant: Variant) -> Version | None:
-        """What ``tag`` says, by the first pattern that reads it; `None` for tags of another shape.
-
-        Tags that hold signatures and referrers (``sha256-…``) are never builds.
-        """
-        if tag.startswith(("sha256-", "sha512-")):
-            return None
+        """What ``tag`` says, by the first pattern that reads it; `None` for tags of another shape."""
         return next((v for p in self.versions if (v := p.read(tag, variant.suffix))), None)
 
 

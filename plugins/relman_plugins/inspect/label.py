@@ -1,0 +1,71 @@
+"""Contents from the label `dev.hhd.rechunk.info` that rechunk leaves on images (versions 1 and 2 of its format).
+
+It holds `version-release` by name: no epoch, no architecture, one version of each name. What is compared with it is
+an approximation and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from relman.model.contents import Capability, Contents, Package, PackageSet, Unavailable
+from relman.plugin import ContentsContext, ImageUnderRead, hookimpl
+
+LABEL = "dev.hhd.rechunk.info"
+_LIMIT = 4 * 1024 * 1024  # characters; real ones have less than 200,000
+_TEXT_LIMIT = 1024
+_VERSIONS = (1, 2)
+
+
+class _Info(msgspec.Struct):
+    packages: dict[str, str]
+    version: int = 1
+
+
+@hookimpl
+def relman_contents_sources(context: ContentsContext) -> Iterable[LabelSource]:  # noqa: ARG001  pluggy names it
+    """One source: rechunk's label."""
+    return [LabelSource()]
+
+
+class LabelSource:
+    """Reads rechunk's label. It knows names and versions, and nothing else."""
+
+    name = "label"
+    capabilities: frozenset[Capability] = frozenset()
+
+    def read(self, image: ImageUnderRead) -> Contents | Unavailable:
+        """The image's contents by its label."""
+        if image.image is None:
+            return Unavailable(f"`{image.reference}` is a file, which has no labels")
+        text = image.image.labels.get(LABEL)
+        if text is None:
+            return Unavailable(f"the image has no label `{LABEL}`")
+        if len(text) > _LIMIT:
+            return Unavailable(f"the label `{LABEL}` has {len(text)} characters, more than the {_LIMIT} that are read")
+        try:
+            info = msgspec.json.decode(text, type=_Info)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return Unavailable(f"the label `{LABEL}` is not what rechunk writes: {error}")
+        if info.version not in _VERSIONS:
+            return Unavailable(f"the label `{LABEL}` has version {info.version} of its format, which is not read")
+        return self._contents(info.packages)
+
+    def _contents(self, versions: dict[str, str]) -> Contents | Unavailable:
+        packages = []
+        keys = []
+        for name, version in versions.items():
+            for text in (name, version):
+                if not text or len(text) > _TEXT_LIMIT or not text.isprintable():
+                    return Unavailable(
+                        f"the label `{LABEL}`: `{ascii(text[:60])[1:-1]}` is no package's name or version"
+                    )
+            if name == "gpg-pubkey":
+                keys.append(version)
+            else:
+                packages.append(Package("rpm", name, None, version))
+        if not packages:
+            return Unavailable(f"the label `{LABEL}` lists no packages")
+        return Contents(PackageSet(packages), self.name, self.capabilities, keys=tuple(keys))

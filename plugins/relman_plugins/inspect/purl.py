@@ -1,0 +1,43 @@
+"""Package URLs, as far as lists of packages use them (purl-spec, "How to parse a purl string")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+
+@dataclass(frozen=True, slots=True)
+class Purl:
+    """``pkg:type/namespace/name@version?qualifiers``, decoded. ``namespace`` and ``version`` are `""` where absent."""
+
+    type: str
+    namespace: str
+    name: str
+    version: str
+    qualifiers: Mapping[str, str]
+
+
+def parse_purl(text: str) -> Purl | None:
+    """Read a package URL; `None` for text that is none. What follows `#` (a path inside the package) is left out."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or scheme.lower() != "pkg":
+        return None
+    rest, _, query = rest.partition("#")[0].partition("?")
+    path = rest.strip("/")
+    # The version begins at the last `@`, unless that belongs to a scope (`pkg:npm/@angular/core`).
+    head, at, version = path.rpartition("@")
+    if at and "/" not in version and not head.endswith("/") and head:
+        path = head
+    else:
+        version = ""
+    kind, _, path = path.partition("/")
+    namespace, _, name = path.rstrip("/").rpartition("/")
+    if not kind or not name:
+        return None
+    qualifiers = {
+        key.lower(): unquote(value)
+        for key, equals, value in (part.partition("=") for part in query.split("&"))
+        if equals and value
+    }
+    return Purl(kind.lower(), unquote(namespace), unquote(name), unquote(version), qualifiers)

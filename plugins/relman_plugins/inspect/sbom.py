@@ -1,0 +1,245 @@
+"""Contents from an SBOM: a referrer of the image, or a file given by hand (`sbom:FILE`).
+
+What is attached to the platform's own manifest comes first, then what is attached to the index that the reference
+pins. Artifact types only say where to look; the format is told by the content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from relman.model.contents import Capability, Contents, Unavailable
+from relman.model.oci import Descriptor, Digest, Platform, Transport
+from relman.plugin import ContentsContext, ImageUnderRead, Malformed, NotFound, RegistryReader, hookimpl
+
+from .formats import entries
+from .listed import contents
+from .unpack import LIMIT, PACKED_LIMIT, unpack
+
+_SBOM = re.compile(r"spdx|cyclonedx|syft|sbom", re.IGNORECASE)
+_STATEMENT = re.compile(r"in-toto|dsse", re.IGNORECASE)
+_SIGNATURE = re.compile(r"sigstore|cosign|simplesigning|notary|signature", re.IGNORECASE)
+_PREDICATES = ("in-toto.io/predicate-type", "predicateType", "dev.sigstore.bundle.predicateType")
+_CREATED = "org.opencontainers.image.created"
+_REFERRERS = 64  # the most manifests that are looked at, and
+_LAYERS = 8  # the most layers of one
+_READ_STEP = 1024 * 1024
+
+# What rpm and dpkg call the architectures of Go (docs/contract: platforms).
+_ARCHES = MappingProxyType(
+    {
+        "amd64": frozenset({"x86_64", "x86_64_v2", "x86_64_v3", "amd64", "i686", "i386"}),
+        "arm64": frozenset({"aarch64", "arm64"}),
+        "ppc64le": frozenset({"ppc64le", "ppc64el"}),
+        "s390x": frozenset({"s390x"}),
+        "riscv64": frozenset({"riscv64"}),
+    }
+)
+
+
+@hookimpl
+def relman_contents_sources(context: ContentsContext) -> Iterable[SbomSource]:
+    """One source: SBOMs."""
+    return [SbomSource(context.ecosystems)]
+
+
+class _Config(msgspec.Struct):
+    media_type: str = msgspec.field(default="", name="mediaType")
+
+
+class _Layer(msgspec.Struct):
+    media_type: str = msgspec.field(default="", name="mediaType")
+    digest: str = ""
+    size: int = 0
+    annotations: dict[str, str] | None = None
+
+
+class _Manifest(msgspec.Struct):
+    artifact_type: str | None = msgspec.field(default=None, name="artifactType")
+    config: _Config | None = None
+    layers: list[_Layer] | None = None
+    annotations: dict[str, str] | None = None
+    subject: _Layer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """An SBOM that refers to an image: the layers that may hold it, the likeliest first."""
+
+    descriptor: Descriptor
+    layers: tuple[_Layer, ...]
+    created: datetime | None
+
+
+class SbomSource:
+    """Reads SBOMs. ``packed_limit`` and ``limit`` are the most bytes of one, as published and unpacked."""
+
+    name = "sbom"
+    capabilities = frozenset(
+        {
+            Capability.EPOCH,
+            Capability.ARCH,
+            Capability.MULTI_VERSION,
+            Capability.SOURCE_PACKAGE,
+            Capability.VENDOR,
+        }
+    )
+
+    def __init__(
+        self, ecosystems: frozenset[str] = frozenset(), *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT
+    ) -> None:
+        self._ecosystems = ecosystems
+        self._packed_limit = packed_limit
+        self._limit = limit
+
+    def read(self, image: ImageUnderRead) -> Contents | Unavailable:
+        """The image's contents by its SBOM. What the registry itself fails at is raised, not answered."""
+        if image.image is None:
+            return self._read_file(image)
+        digests = [image.image.manifest.digest]
+        if image.reference.digest is not None and image.reference.digest not in digests:
+            digests.append(image.reference.digest)
+        reasons: list[str] = []
+        for digest in digests:
+            # An index has an SBOM of some one platform at best: its packages have to be for this one.
+            platform = image.image.platform if digest != image.image.manifest.digest else None
+            found = self._read_attached(image, digest, platform, reasons)
+            if found is not None:
+                return replace(found, extras={"passed_over": tuple(reasons)}) if reasons else found
+        return Unavailable("; ".join(reasons))
+
+    # ------------------------------------------------------------------------------------------------ a file
+
+    def _read_file(self, image: ImageUnderRead) -> Contents | Unavailable:
+        repository = image.reference.repository
+        if repository.transport is not Transport.SBOM:
+            return Unavailable(f"`{image.reference}` is not an SBOM")
+        try:
+            with Path(repository.name).open("rb") as file:
+                return self._parse(iter(lambda: file.read(_READ_STEP), b""))
+        except OSError as error:
+            return Unavailable(f"`{repository.name}` cannot be read: {error.strerror or error}")
+        except Malformed as error:
+            return Unavailable(f"`{repository.name}` is not an SBOM that can be read: {error.message}")
+
+    def _parse(self, pieces: Iterable[bytes]) -> Contents:
+        content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit)
+        return contents(entries(content), self.name, self._ecosystems)
+
+    # -------------------------------------------------------------------------------------------- a referrer
+
+    def _read_attached(
+        self, image: ImageUnderRead, digest: Digest, platform: Platform | None, reasons: list[str]
+    ) -> Contents | None:
+        """The contents by the first SBOM of ``digest`` that can be read; `None`, and why in ``reasons``."""
+        referrers = image.registry.referrers(image.reference.repository, digest)
+        attached = list(_attached(image, digest, referrers, reasons))
+        if not attached:
+            reasons.append(f"no SBOM is attached to `{digest.short}`{_others(referrers)}")
+        for sbom in sorted(attached, key=_newest_first):
+            for layer in sbom.layers:
+                try:
+                    found = self._read_layer(image, layer)
+                    _refuse_other_platform(found, platform)
+                except (Malformed, NotFound) as error:
+                    reasons.append(f"the SBOM `{sbom.descriptor.digest.short}` of `{digest.short}`: {error.message}")
+                else:
+                    return found
+        return None
+
+    def _read_layer(self, image: ImageUnderRead, layer: _Layer) -> Contents:
+        if layer.size > self._packed_limit:
+            raise Malformed(f"it is {layer.size} bytes, more than the {self._packed_limit} that are read")
+        try:
+            digest = Digest(layer.digest)
+        except ValueError as error:
+            raise Malformed(f"its layer is not named by a digest: {error}") from error
+        with image.registry.open_blob(image.reference.repository, digest) as pieces:
+            return self._parse(pieces)
+
+
+def _attached(
+    image: ImageUnderRead, digest: Digest, referrers: tuple[Descriptor, ...], reasons: list[str]
+) -> Iterator[_Attached]:
+    likely = [referrer for referrer in referrers if not _SIGNATURE.search(referrer.artifact_type or "")]
+    if len(likely) > _REFERRERS:
+        reasons.append(f"{len(likely) - _REFERRERS} more referrers of `{digest.short}` were not looked at")
+    for referrer in likely[:_REFERRERS]:
+        try:
+            manifest = _manifest(image.registry, image, referrer)
+            if manifest.subject is not None and manifest.subject.digest != digest:
+                raise Malformed(f"it refers to another image, `{manifest.subject.digest[:80]}`")
+        except (Malformed, NotFound) as error:
+            reasons.append(f"the referrer `{referrer.digest.short}` of `{digest.short}`: {error.message}")
+            continue
+        if layers := _layers(referrer, manifest):
+            yield _Attached(referrer, layers, _created(referrer.annotations) or _created(manifest.annotations or {}))
+
+
+def _manifest(registry: RegistryReader, image: ImageUnderRead, referrer: Descriptor) -> _Manifest:
+    content = registry.manifest(image.reference.repository.digest(referrer.digest)).content
+    try:
+        return msgspec.json.decode(content, type=_Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"its manifest is not one: {error}") from error
+
+
+def _layers(referrer: Descriptor, manifest: _Manifest) -> tuple[_Layer, ...]:
+    """The layers that may hold an SBOM: those whose media type says so, else all where the artifact type does."""
+    kinds = [referrer.artifact_type, manifest.artifact_type, manifest.config.media_type if manifest.config else None]
+    if any(kind and _SIGNATURE.search(kind) for kind in kinds):
+        return ()
+    layers = [layer for layer in manifest.layers or () if not _SIGNATURE.search(layer.media_type)]
+    named = [layer for layer in layers if _SBOM.search(layer.media_type)]
+    named += [layer for layer in layers if layer not in named and _is_statement_of_sbom(layer)]
+    if not named and any(kind and _SBOM.search(kind) for kind in kinds):
+        named = layers
+    return tuple(named[:_LAYERS])
+
+
+def _is_statement_of_sbom(layer: _Layer) -> bool:
+    """A signed statement whose subject is an SBOM, as far as its annotations tell."""
+    if not _STATEMENT.search(layer.media_type):
+        return False
+    predicates = [(layer.annotations or {}).get(key) for key in _PREDICATES]
+    return not any(predicates) or any(predicate and _SBOM.search(predicate) for predicate in predicates)
+
+
+def _created(annotations: Mapping[str, str]) -> datetime | None:
+    """When it was made, by its own word; `None` where it does not say, or says no time."""
+    try:
+        made = datetime.fromisoformat(annotations.get(_CREATED, ""))
+    except ValueError:
+        return None
+    return made if made.tzinfo else made.replace(tzinfo=UTC)
+
+
+def _newest_first(sbom: _Attached) -> float:
+    # Those without a time keep their order, after all that have one.
+    return -(sbom.created - datetime.min.replace(tzinfo=UTC)).total_seconds() if sbom.created else 0.0
+
+
+def _others(referrers: tuple[Descriptor, ...]) -> str:
+    if not referrers:
+        return ": nothing refers to it"
+    kinds = sorted({(referrer.artifact_type or "without a type")[:80] for referrer in referrers})
+    return f", only {len(referrers)} other referrers ({', '.join(kinds[:5])})"
+
+
+def _refuse_other_platform(found: Contents, platform: Platform | None) -> None:
+    """Raise `Malformed` where most packages are for another architecture than ``platform``'s."""
+    known = _ARCHES.get(platform.architecture) if platform else None
+    arches = [package.arch for package in found.packages if package.arch not in (None, "noarch", "all", "any")]
+    if known is None or not arches:
+        return
+    fitting = sum(arch in known for arch in arches)
+    if 2 * fitting < len(arches):
+        other = max(set(arches), key=lambda arch: (arches.count(arch), arch or ""))
+        raise Malformed(f"it lists packages for `{other}`, not for {platform}")

@@ -1,0 +1,104 @@
+"""Raw, gzip or zstd, by their first bytes: what is published as a list of contents, in bounded memory."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+
+from relman.plugin import Malformed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PACKED_LIMIT = 512 * 1024 * 1024
+"""The most bytes that are read of one list as it is published."""
+LIMIT = 1024 * 1024 * 1024
+"""The most bytes that one list may have once it is unpacked."""
+
+_STEP = 1024 * 1024
+_MAGIC_LENGTH = 4
+
+
+def unpack(pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT) -> bytearray:
+    """The whole content of ``pieces``, decompressed where it is gzip (RFC 1952) or zstd (RFC 8878).
+
+    Raises `Malformed` where it is larger than a limit, cut or corrupt. Nothing beyond a limit is ever held.
+    """
+    content = bytearray()
+    for piece in _decompressed(_bounded(pieces, packed_limit)):
+        if len(content) + len(piece) > limit:
+            raise Malformed(f"it is larger than {limit} bytes once it is unpacked")
+        content += piece
+    return content
+
+
+def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > limit:
+            raise Malformed(f"it is larger than {limit} bytes")
+        yield piece
+
+
+def _decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= _MAGIC_LENGTH:
+            break
+    whole = _chain(head, pieces)
+    if head.startswith(b"\x1f\x8b"):
+        return _gunzip(whole)
+    return _unzstd(whole) if _is_zstd(head) else whole
+
+
+def _is_zstd(head: bytes) -> bool:
+    # A skippable frame (0x184D2A50 to 5F) may stand first: some packers keep their seek table there.
+    return head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5)
+
+
+def _chain(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from pieces
+
+
+def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(wbits=31)
+    try:
+        for piece in pieces:
+            data = piece
+            while data:
+                if member.eof:
+                    if not data.strip(b"\0"):  # padding, which gzip(1) passes over, too
+                        break
+                    member = zlib.decompressobj(wbits=31)
+                yield member.decompress(data, _STEP)
+                data = member.unused_data if member.eof else member.unconsumed_tail
+        # What the last window still holds comes out in steps, too.
+        while not member.eof and (rest := member.decompress(b"", _STEP)):
+            yield rest
+    except zlib.error as error:
+        raise Malformed(f"its gzip stream is corrupt: {error}") from error
+    if not member.eof:
+        raise Malformed("its gzip stream is cut: the end is missing")
+
+
+def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    frame = zstd.ZstdDecompressor()
+    try:
+        for piece in pieces:
+            data = piece
+            while data or not (frame.eof or frame.needs_input):
+                if frame.eof:
+                    frame = zstd.ZstdDecompressor()
+                yield frame.decompress(data, _STEP)
+                data = frame.unused_data if frame.eof else b""
+    except zstd.ZstdError as error:
+        raise Malformed(f"its zstd stream is corrupt: {error}") from error
+    if not frame.eof:
+        raise Malformed("its zstd stream is cut: the end is missing")

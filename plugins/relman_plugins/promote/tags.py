@@ -1,0 +1,178 @@
+"""Moves tags: every variant's stream tags to the planned digest, then the dated tag, which is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from relman.model.oci import Digest, Reference, parse_reference
+from relman.model.plan import Action, Stage, action_key
+from relman.model.record import Receipt, ReceiptState, Unknown
+from relman.plugin import (
+    ActionsContext,
+    Malformed,
+    NotFound,
+    RegistryReader,
+    RegistryWriter,
+    StalePlan,
+    hookimpl,
+)
+
+
+@hookimpl
+def relman_actions(context: ActionsContext) -> Iterator[Action]:
+    """A copy where the stream lives elsewhere, then a move for every tag; dated tags wait for all the others."""
+    release = context.release
+    moving: list[str] = []
+    copied: dict[str, tuple[str, ...]] = {}
+    for candidate in release.candidates:
+        source, target = candidate.image.reference, candidate.place.repository
+        if candidate.moves and source.repository != target:
+            copy = Action(
+                kind="copy",
+                stage=Stage.PREPARE,
+                key=action_key(release.id, f"copy:{candidate.variant.name}"),
+                target=f"copy:{candidate.variant.name}",
+                payload={"from": str(source.repository.digest(candidate.image.digest)), "to": str(target)},
+            )
+            copied[candidate.variant.name] = (copy.key,)
+            yield copy
+    for dated in (False, True):
+        needs = tuple(moving) if dated else ()
+        for candidate in release.candidates:
+            for move in (move for move in candidate.moves if move.dated is dated):
+                action = Action(
+                    kind="tag",
+                    stage=Stage.SEAL if dated else Stage.PROMOTE,
+                    key=action_key(release.id, f"tag:{candidate.variant.name}:{move.reference.tag}"),
+                    target=f"tag:{candidate.variant.name}:{move.reference.tag}",
+                    needs=needs or copied.get(candidate.variant.name, ()),
+                    payload={
+                        "reference": str(move.reference),
+                        "digest": candidate.image.digest,
+                        "before": move.before,
+                        "dated": dated,
+                    },
+                )
+                if not dated:
+                    moving.append(action.key)
+                yield action
+
+
+@hookimpl
+def relman_executors() -> tuple[TagExecutor, CopyExecutor]:
+    """Those that move tags and copy images."""
+    return (TagExecutor(), CopyExecutor())
+
+
+class TagExecutor:
+    """Points a tag at a digest by writing the manifest's own bytes under the tag, and reads it back."""
+
+    kind = "tag"
+    scope: Literal["registry"] = "registry"
+
+    def describe(self, action: Action) -> str:
+        """`ghcr.io/os/x:stable  sha256:1… → sha256:2…`."""
+        reference, digest, before = _tag(action)
+        if action.payload.get("dated"):
+            return f"tag {reference} → {digest.short} (written once)"
+        return f"tag {reference}: {before.short if before else 'new'} → {digest.short}"
+
+    def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
+        """Adopted where the tag holds the digest already. Raises `StalePlan` where somebody else moved it."""
+        reference, digest, before = _tag(action)
+        found = reader.resolve(reference)
+        held = found.digest if found else None
+        if held == digest:
+            return _receipt(action, ReceiptState.ADOPTED)
+        if held == before:
+            return None
+        if action.payload.get("dated"):
+            raise StalePlan(
+                f"`{reference}` holds {held.short if held else 'nothing'}, and a dated tag is never moved",
+                hint="make a new plan: it takes the next free number",
+            )
+        raise StalePlan(
+            f"`{reference}` held {_short(before)} when the plan was made, and holds {_short(held)} now",
+            hint="make a new plan",
+        )
+
+    def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
+        """Write the manifest under the tag: what was reviewed, byte for byte."""
+        reference, digest, _ = _tag(action)
+        manifest = writer.manifest(reference.repository.digest(digest))
+        writer.put_manifest(reference.repository, manifest.content, manifest.descriptor.media_type, tag=reference.tag)
+        return _receipt(action, ReceiptState.DONE)
+
+    def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
+        """The tag holds the digest."""
+        reference, digest, _ = _tag(action)
+        found = reader.resolve(reference)
+        if found is None or found.digest != digest:
+            raise Malformed(
+                f"`{reference}` was written, but holds {_short(found.digest if found else None)}, not {digest.short}"
+            )
+
+    def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
+        """Put the recorded digest back. A tag that was not there before, and a dated tag, stay."""
+        reference, digest, before = _tag(action)
+        found = writer.resolve(reference)
+        if before is None or action.payload.get("dated") or found is None or found.digest != digest:
+            return None
+        manifest = writer.manifest(reference.repository.digest(before))
+        writer.put_manifest(reference.repository, manifest.content, manifest.descriptor.media_type, tag=reference.tag)
+        return Receipt.of(action, ReceiptState.DONE, detail=f"put back to {before.short}")
+
+
+class CopyExecutor:
+    """Copies an image, all platforms and digests kept, to the repository in which the stream lives."""
+
+    kind = "copy"
+    scope: Literal["registry"] = "registry"
+
+    def describe(self, action: Action) -> str:
+        """`copy a@sha256:… to b`."""
+        return f"copy {action.text('from')} to {action.text('to')}"
+
+    def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
+        """Adopted where the manifest is there with everything below it."""
+        source = parse_reference(action.text("from"))
+        assert source.digest
+        target = parse_reference(action.text("to")).repository
+        try:
+            reader.manifest(target.digest(source.digest))
+        except NotFound:
+            return None
+        return _receipt(action, ReceiptState.ADOPTED)
+
+    def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
+        """Copy; registries store a manifest only when they have all that it names."""
+        writer.copy(parse_reference(action.text("from")), parse_reference(action.text("to")).repository)
+        return _receipt(action, ReceiptState.DONE)
+
+    def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
+        """The manifest is there, with the digest that it had."""
+        if self.probe(action, reader) is None:
+            raise Malformed(f"`{action.text('to')}` does not have `{action.text('from')}` after copying it there")
+
+    def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
+        """Nothing to take back: nobody sees an image without a tag, and deleting may take others' tags with it."""
+        return None
+
+
+def _tag(action: Action) -> tuple[Reference, Digest, Digest | None]:
+    before = action.payload.get("before")
+    return (
+        parse_reference(action.text("reference")),
+        Digest(action.text("digest")),
+        Digest(before) if isinstance(before, str) else None,
+    )
+
+
+def _receipt(action: Action, state: ReceiptState) -> Receipt:
+    reference = action.payload.get("reference") or action.payload.get("to")
+    return Receipt.of(action, state, remote_id=str(reference))
+
+
+def _short(digest: Digest | None) -> str:
+    return digest.short if digest else "nothing"

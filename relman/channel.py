@@ -1,0 +1,94 @@
+"""What an executor of publish and announce is handed: HTTP and files, bound to one channel of the configuration."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from relman import redaction
+from relman.config import ChannelTable
+from relman.config.channels import read_table
+from relman.errors import RelmanError, Unequipped
+from relman.hookspecs import HttpResponse
+from relman.http import Answer, Client
+from relman.settings import ChannelSettings, Secret
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Reads and writes on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelWriter`)."""
+
+    table: ChannelTable
+    folder: Path
+    http: Client
+    now: datetime
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def settings(self, model: type[M], /) -> M:
+        """The channel's table as it is configured now."""
+        return read_table(self.table.table, model, what=f"channel `{self.table.name}`", environ=self.environ)
+
+    def reveal(self, secret: object, /) -> str:
+        """The value of a `Secret`, hidden in every output from now on."""
+        if not isinstance(secret, Secret):
+            raise TypeError(f"`{type(secret).__name__}` is no Secret")
+        value = self.environ.get(secret.env)
+        if not value:
+            raise Unequipped(
+                f"channel `{self.table.name}` needs the environment variable `{secret.env}`, which is not set"
+            )
+        redaction.register(value)
+        return value
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """GET, retried where that may help."""
+        return _response(self.http.request("GET", url, headers=headers, cut=True, timeout=self._timeout))
+
+    def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """One request that may change something; sent again only where it was surely not carried out."""
+        return _response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
+
+    def read_file(self, path: str) -> bytes | None:
+        """A file, from the configuration's folder; `None` where there is none."""
+        try:
+            return (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RelmanError(f"cannot read `{path}`: {error.strerror}") from error
+
+    def write_file(self, path: str, content: bytes) -> None:
+        """Replace a file, from the configuration's folder: whole, or not at all."""
+        target = self.folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).chmod(0o644)
+                Path(temporary).replace(target)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
+
+    @property
+    def _timeout(self) -> float:
+        common = {key: value for key, value in self.table.table.items() if key in {"type", "timeout"}}
+        return ChannelSettings.model_validate(common).timeout.total_seconds()
+
+
+def _response(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.status, answer.headers, answer.content)

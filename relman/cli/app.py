@@ -1,0 +1,65 @@
+"""Puts a run together: plugins, configuration, registry, ledger, clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from relman import config as configuration
+from relman.cli.options import clock, settings
+from relman.errors import ConfigError, UsageError
+from relman.http import Client
+from relman.ledger import FolderLedger
+from relman.lifecycle import Lifecycle, configure
+from relman.manager import Plugins
+from relman.model.oci import Reference, Repository, Transport, parse_reference
+from relman.registry import Registries
+
+
+@contextmanager
+def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
+    """The walk of this run, closed at the end. Without ``needs_config`` it works where there is no relman.toml."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    plugins = Plugins()
+    for broken in plugins.broken:
+        say(f"warning: plugin `{broken.name}` is left out: {broken.reason}")
+    here = Path.cwd()
+    file = settings().config or configuration.find(here)
+    if file is None and needs_config:
+        raise ConfigError(
+            f"there is no {configuration.FILE_NAME} in `{here}` or above it",
+            hint="`relman demo` makes one to look at; `--config FILE` names one that is elsewhere",
+        )
+    config, slots = configure(plugins, file, here)
+    for sentence in config.unread:
+        say(f"warning: {sentence}")
+    with Client() as http, Registries(config.folder, insecure=config.insecure) as registries:
+        yield Lifecycle(config, slots, plugins, registries, http, FolderLedger(config.ledger), clock())
+
+
+def image(text: str, walk: Lifecycle) -> Reference:
+    """An image as it was typed. Files are named from where the user is; the configuration may lie elsewhere."""
+    try:
+        reference = parse_reference(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    repository = reference.repository
+    if repository.transport is Transport.DOCKER:
+        return reference
+    path = os.path.relpath(Path.cwd() / repository.name, walk.config.folder)
+    return Reference(Repository(repository.transport, "", path), reference.tag, reference.digest)
+
+
+def say(text: str) -> None:
+    """Talk, on stderr; `--quiet` keeps it to what matters."""
+    if not settings().quiet or text.startswith(("error", "warning")):
+        click.echo(text, err=True)
+
+
+def _as_interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,174 @@
+"""`relman plan` and `relman show`: what would be done, before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from relman.cli import github
+from relman.cli.app import lifecycle, say
+from relman.cli.options import clock, common_options, format_option, parse_time
+from relman.cli.output import document, read_note, table, write
+from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
+from relman.errors import NotFound, RelmanError, UsageError
+from relman.lifecycle import Lifecycle
+from relman.model.plan import GateResult, Plan, Stage, State
+from relman.walk.gating import override
+
+
+@click.command()
+@click.argument("stream")
+@click.option("-o", "--output", metavar="FILE", help="Save the plan, for `relman apply`.")
+@click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
+@click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
+@click.option("--override", "gates", multiple=True, metavar="GATE", help="Let the release through this closed gate.")
+@click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
+@click.option("--until", metavar="TIME", help="When the overrides end.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where there is nothing to do.")
+@format_option("text", "json")
+@common_options
+def plan(
+    stream: str,
+    output: str | None,
+    since: str | None,
+    note: str | None,
+    gates: tuple[str, ...],
+    reason: str | None,
+    until: str | None,
+    detailed_exitcode: bool,
+    format_: str,
+) -> int:
+    """Show the release that STREAM would make now. Reads only; closed gates are part of the plan, not an error."""
+    introduction = read_note(note)
+    with lifecycle(needs_config=True) as walk:
+        made = walk.plan(
+            walk.config.stream(stream),
+            since=since,
+            note=introduction,
+            overrides=overrides_of(gates, reason, until),
+        )
+        text = explain(made, walk)
+    if output and output != "-":
+        write(plan_bytes(made).decode(), output)
+    if output == "-" or format_ == "json":
+        document(plan_document(made))
+    else:
+        click.echo(text)
+    if output and output != "-" and made.changed:
+        say(f"saved: `relman apply {output}` carries out exactly this")
+    github.summary(text_for_summary(made))
+    github.outputs(github.of_plan(made, plan_file=output if output != "-" else None))
+    return 3 if detailed_exitcode and not made.changed else 0
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN")
+@click.option("--channel", metavar="NAME", help="The one text that this channel would get.")
+@format_option("text", "markdown", "json")
+@common_options
+def show(plan_file: str, channel: str | None, format_: str) -> None:
+    """Show a saved plan for people."""
+    made = read_plan(plan_file)
+    if channel is not None:
+        click.echo(_post(made, channel))
+    elif format_ == "json":
+        document(plan_document(made))
+    elif format_ == "markdown":
+        click.echo(made.notes)
+    else:
+        with lifecycle(needs_config=False) as walk:
+            click.echo(explain(made, walk))
+
+
+def read_plan(file: str) -> Plan:
+    """A saved plan. Raises `NotFound`, and `Malformed` where it is none."""
+    try:
+        content = Path(file).read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no plan `{file}`", hint="`relman plan STREAM -o plan.json` makes one") from error
+    except OSError as error:
+        raise RelmanError(f"cannot read the plan `{file}`: {error.strerror}") from error
+    return plan_from_bytes(content, what=f"the plan `{file}`")
+
+
+def overrides_of(gates: tuple[str, ...], reason: str | None, until: str | None) -> tuple[Mapping[str, object], ...]:
+    """The overrides of the command line. Raises `UsageError` where one is not explained or has no end."""
+    if not gates:
+        if reason or until:
+            raise UsageError("`--reason` and `--until` go with `--override`")
+        return ()
+    if not reason or not reason.strip() or not until:
+        raise UsageError("an override needs a `--reason` and an end, `--until`")
+    import getpass
+
+    try:
+        end = parse_time(until)
+    except ValueError as error:
+        raise UsageError(f"`--until {until}` is not a time") from error
+    now = clock()()
+    return tuple(override(gate, reason.strip(), end, getpass.getuser(), now) for gate in gates)
+
+
+def explain(plan: Plan, walk: Lifecycle) -> str:
+    """A plan in words: what, from what, which gates, every write."""
+    lines = [_bold(f"{plan.project} {plan.stream} → {plan.version}") + f"   release {plan.id}"]
+    lines.append(f"  follows {plan.previous or 'nothing: it is the first release'}")
+    if not plan.changed:
+        lines.append("  nothing to do: the stream's last release holds exactly these images")
+    rows = []
+    for variant in plan.variants:
+        before = variant.previous_digest.short if variant.previous_digest else "—"
+        rows.append((variant.name, before, "→", variant.digest.short, ", ".join(map(str, variant.platforms))))
+    lines += ["", _bold("images"), table(rows, indent="  ")]
+    counts = plan.changelog.accounting
+    lines += [
+        "",
+        _bold("changes"),
+        f"  {counts.packages_changed:,} package rows in {len(plan.variants)} variants, "
+        f"{counts.commits_in_range} commits",
+    ]
+    lines += [f"  {note}" for note in plan.changelog.notes]
+    lines += ["", _bold("gates"), *_gates(plan.gates)]
+    for entry in plan.overrides:
+        lines.append(f"  overridden: {entry['gate']} by {entry['by']} until {entry['until']}: {entry['reason']}")
+    if plan.actions:
+        lines += ["", _bold("would do, in this order")]
+        for action in plan.actions:
+            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}")
+    return "\n".join(lines)
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _gates(gates: Sequence[GateResult]) -> list[str]:
+    """Every gate once for all variants that it says the same of."""
+    said: dict[tuple[str, str, str], list[str]] = {}
+    for gate in gates:
+        said.setdefault((gate.gate, gate.state, gate.reason), []).append(gate.variant)
+    every = len({gate.variant for gate in gates})
+    rows = []
+    for (name, state, reason), variants in said.items():
+        whom = "all" if len(variants) == every else ", ".join(variants)
+        rows.append(("✓" if state == State.PASSED else "✗", name, whom, state, reason))
+    colours = [None if row[0] == "✓" else "red" for row in rows]
+    return [table(rows, indent="  ", colours=colours)]
+
+
+def text_for_summary(plan: Plan) -> str:
+    """A plan for the summary of a CI step: closed gates first, then the notes."""
+    shut = [f"- ✗ **{gate.gate}** ({gate.variant}): {gate.state}, {gate.reason}" for gate in plan.closed]
+    head = ["Gates that are closed:", "", *shut, ""] if shut else []
+    return "\n".join([*head, plan.notes])
+
+
+def _post(plan: Plan, channel: str) -> str:
+    actions = [action for action in plan.actions if action.channel == channel]
+    if not actions:
+        known = ", ".join(f"`{action.channel}`" for action in plan.actions if action.channel) or "none"
+        raise UsageError(f"the plan posts nothing to `{channel}`", hint=f"its channels: {known}")
+    texts = [value for action in actions for key, value in action.payload.items() if key in ("text", "body")]
+    return "\n".join(str(text) for text in texts)

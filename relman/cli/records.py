@@ -1,0 +1,69 @@
+"""`relman records`: what was released, and what came of it."""
+
+from __future__ import annotations
+
+import click
+
+from relman.cli.app import lifecycle
+from relman.cli.options import common_options, format_option
+from relman.cli.output import document, table
+from relman.documents.record import record_document
+from relman.model.record import Record
+
+
+@click.group(invoke_without_command=True)
+@click.option("--stream", metavar="S", help="Only this stream's.")
+@format_option("text", "json")
+@common_options
+@click.pass_context
+def records(context: click.Context, stream: str | None, format_: str) -> None:
+    """List the records of releases, the newest first."""
+    if context.invoked_subcommand:
+        return
+    with lifecycle(needs_config=True) as walk:
+        found = walk.ledger.records(walk.config.stream(stream).name if stream else None)
+    if format_ == "json":
+        document({"schema": "relman.records/1", "records": [record_document(record) for record in found]})
+        return
+    rows = [
+        (r.created.strftime("%Y-%m-%d %H:%M"), r.stream, r.version, r.id, r.state, f"{len(r.variants)} variants")
+        for r in found
+    ]
+    header = ("when", "stream", "version", "id", "state", "")
+    click.echo(table(rows, header=header) if rows else "there is no record yet")
+
+
+@records.command()
+@click.argument("record_name", metavar="RELEASE")
+@format_option("text", "json")
+@common_options
+def show(record_name: str, format_: str) -> None:
+    """Show one record: RELEASE by id, version, or both."""
+    with lifecycle(needs_config=True) as walk:
+        record = walk.ledger.record(record_name)
+    if format_ == "json":
+        document(record_document(record))
+    else:
+        click.echo(_text(record))
+
+
+def _text(record: Record) -> str:
+    finished = f", finished {record.finished:%Y-%m-%d %H:%M}" if record.finished else ""
+    title = click.style(f"{record.project} {record.stream} {record.version}", bold=True)
+    variants = [
+        (v.name, v.previous_digest.short if v.previous_digest else "—", "→", v.digest.short if v.digest else "—")
+        for v in record.variants
+    ]
+    receipts = [(r.state, r.action, f"{r.at:%Y-%m-%d %H:%M:%S}", r.url or r.detail or "") for r in record.receipts]
+    lines = [
+        f"{title}   {record.id}",
+        f"  {record.state}, begun {record.created:%Y-%m-%d %H:%M}{finished}",
+        f"  follows {record.previous or 'nothing'}",
+        "",
+        table(variants, indent="  "),
+    ]
+    if receipts:
+        lines += ["", table(receipts, indent="  ")]
+    for entry in record.overrides:
+        lines.append(f"  overridden: {entry.get('gate')} by {entry.get('by')}: {entry.get('reason')}")
+    return "\n".join(lines)

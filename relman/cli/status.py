@@ -1,0 +1,59 @@
+"""`relman status`: what each stream holds, what waits, which gates are open, what is unfinished."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from relman.cli.app import lifecycle
+from relman.cli.options import common_options, format_option
+from relman.cli.output import document, table
+from relman.documents.status import status_document
+from relman.walk.state import StreamState, age
+
+
+@click.command()
+@click.argument("stream", required=False)
+@format_option("text", "json")
+@common_options
+def status(stream: str | None, format_: str) -> None:
+    """Show every stream, or STREAM: version, digest, age, what waits, which gates are open, what is unfinished."""
+    with lifecycle(needs_config=True) as walk:
+        chosen = [walk.config.stream(stream)] if stream else list(walk.config.streams.values())
+        states = tuple(walk.state(one) for one in chosen)
+        now = walk.clock()
+    if format_ == "json":
+        document(status_document(walk.config.project, states, now))
+    else:
+        click.echo("\n\n".join(_text(state, now) for state in states))
+
+
+def _text(state: StreamState, now: datetime) -> str:
+    title = click.style(state.name, bold=True) + (f"  from {state.source}" if state.source else "  built in place")
+    lines = [title]
+    rows = []
+    for variant in state.variants:
+        made = age(variant.created, now) if variant.created else ""
+        waits = f"waits: {variant.waiting_version or variant.waits.short}" if variant.waits else ""
+        held = variant.holds.short if variant.holds else "not there"
+        rows.append((variant.name, variant.version or "", held, made, waits))
+    lines.append(table(rows, indent="  "))
+    if state.problem:
+        lines.append(f"  {click.style('!', fg='yellow')} {state.problem}")
+    released = f"{state.released.version} ({state.released.id})" if state.released else "never, by relman"
+    lines.append(f"  released   {released}")
+    for record in state.unfinished:
+        left = [receipt.action for receipt in record.receipts if not receipt.settled]
+        what = f": {', '.join(left)} left" if left else ""
+        lines.append(
+            f"  {click.style('unfinished', fg='yellow')} {record.version} ({record.id}) is {record.state}{what}"
+        )
+    if state.waiting and state.gates:
+        shut = [gate for gate in state.gates if not gate.opens]
+        names = ", ".join(dict.fromkeys(gate.gate for gate in state.gates if gate.opens))
+        lines.append(
+            f"  gates      {names or 'none'} open" if not shut else f"  gates      closed, {names or 'none'} open"
+        )
+        lines += [f"             {gate.gate} ({gate.variant}): {gate.state}, {gate.reason}" for gate in shut]
+    return "\n".join(lines)

@@ -1,0 +1,6 @@
+"""relman.toml, read whole and checked at once: every fault with its line."""
+
+from relman.config.load import FILE_NAME, find, load, without_file
+from relman.config.values import ChannelTable, Config
+
+__all__ = ["FILE_NAME", "ChannelTable", "Config", "find", "load", "without_file"]

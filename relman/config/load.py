@@ -1,0 +1,207 @@
+"""Finds relman.toml, reads it, and refuses it whole with every fault named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from relman.config.channels import channel_tables, plugin_tables
+from relman.config.lines import key_lines
+from relman.config.problems import Problems, did_you_mean
+from relman.config.tables import FileTable, StreamTable
+from relman.config.values import DEFAULT_TITLE, Config, GroupRule, MajorRule, Notes, Packages
+from relman.errors import ConfigError
+from relman.hookspecs import Slot
+from relman.model.oci import Digest, Platform
+from relman.model.streams import GateRule, Stream, TagPattern, Variant
+
+FILE_NAME = "relman.toml"
+
+
+def find(start: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration for ``start``: `RELMAN_CONFIG`, else relman.toml there or in a folder above, else `None`."""
+    if named := environ.get("RELMAN_CONFIG"):
+        return Path(named)
+    return next((folder / FILE_NAME for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
+    """Read and check ``file``. Raises `ConfigError` with every fault, each with its line and its key."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no `{file}`", hint="`relman demo` makes one to look at") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read `{file}`: {error}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"`{file}` is not TOML: {error}") from error
+    problems = Problems(file.name, key_lines(text))
+    tables: FileTable | None = None
+    try:
+        tables = FileTable.model_validate(data)
+    except ValidationError as error:
+        problems.add_all(error, FileTable)
+    slots = tuple(slots)
+    _check_references(data, problems)
+    channels = channel_tables(data, slots, problems)
+    plugins = plugin_tables(data, slots, problems)
+    if tables is None or problems.lines():
+        raise ConfigError(f"`{file}` has faults", problems.lines())
+    return _build(file, tables, channels, plugins)
+
+
+def without_file(folder: Path) -> Config:
+    """What holds where there is no configuration: enough to compare images given by hand."""
+    tables = FileTable.model_validate({"project": {"name": "-", "checkout": "."}})
+    return _build(folder / FILE_NAME, tables, (), {}, exists=False)
+
+
+def _check_references(data: Mapping[str, Any], problems: Problems) -> None:
+    """Faults between tables. Works on the data as read, so that a fault elsewhere does not hide these."""
+    streams = _table(data.get("streams"))
+    for name, stream in streams.items():
+        source = _table(stream).get("from")
+        if source is None:
+            continue
+        if source == name:
+            problems.add(("streams", name, "from"), f"stream `{name}` cannot promote from itself")
+        elif source not in streams:
+            problems.add(
+                ("streams", name, "from"), f"there is no stream `{source}`{did_you_mean(str(source), streams)}"
+            )
+    names: set[str] = set()
+    places: set[tuple[str, str]] = set()
+    for number, variant in enumerate(_tables(data.get("variants"))):
+        name = str(variant.get("name"))
+        place = (str(variant.get("repository", name)), str(variant.get("suffix", "")))
+        if name in names:
+            problems.add(("variants", number, "name"), f"there are two variants `{name}`")
+        elif place in places:
+            problems.add(("variants", number), f"`{name}` has the repository and suffix of another variant")
+        names.add(name)
+        places.add(place)
+    for key in ("groups", "majors"):
+        known = {trait for variant in _tables(data.get("variants")) for trait in variant.get("traits", ())}
+        for number, table in enumerate(_tables(data.get(key))):
+            for trait in table.get("traits", ()):
+                if trait not in known:
+                    problems.add(
+                        (key, number, "traits"), f"no variant has the trait `{trait}`{did_you_mean(trait, known)}"
+                    )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _build(
+    file: Path,
+    tables: FileTable,
+    channels: tuple[Any, ...],
+    plugins: Mapping[str, Mapping[str, object]],
+    *,
+    exists: bool = True,
+) -> Config:
+    folder = file.resolve().parent
+    project, changelog = tables.project, tables.changelog
+    templates = folder / (changelog.templates or "templates")
+    unread = [
+        f"`{key}` is not read by this version of relman"
+        for key, value in (
+            ("changelog.known_issues", changelog.known_issues),
+            ("changelog.highlights", changelog.highlights),
+            ("ledger.branch", tables.ledger.branch),
+        )
+        if value
+    ]
+    if tables.ledger.branch:
+        raise ConfigError("`ledger.branch`: records lie in a folder in this version", hint="use `path` instead")
+    return Config(
+        folder=folder,
+        file=file if exists else None,
+        project=project.name,
+        repository_url=project.repository.rstrip("/") if project.repository else None,
+        checkout=(folder / project.checkout).resolve(),
+        platforms=tuple(map(Platform.parse, project.platforms)),
+        prefix=tables.registry.prefix.rstrip("/") if tables.registry else None,
+        insecure=frozenset(tables.registry.insecure if tables.registry else ()),
+        variants=tuple(
+            Variant(
+                v.name, v.repository or v.name, v.suffix, frozenset(v.traits), tuple(map(Platform.parse, v.platforms))
+            )
+            for v in tables.variants
+        ),
+        groups=tuple(GroupRule(group.title, frozenset(group.traits)) for group in tables.groups),
+        majors=tuple(
+            MajorRule(m.label, m.package, m.from_.removeprefix("label:") if m.from_ else None, frozenset(m.traits))
+            for m in tables.majors
+        ),
+        streams={name: _stream(name, table) for name, table in tables.streams.items()},
+        packages=Packages(
+            tables.packages.sources,
+            tables.packages.minimum,
+            tables.packages.ignore,
+            tuple((re.compile(rule.match), rule.to) for rule in tables.packages.rename),
+            frozenset(tables.packages.ecosystems),
+        ),
+        notes=Notes(
+            changelog.title or DEFAULT_TITLE,
+            tuple(map(re.compile, changelog.commits.exclude)),
+            changelog.commits.required,
+            changelog.commits.authors,
+            templates if exists and (changelog.templates or templates.is_dir()) else None,
+        ),
+        ledger=folder / (tables.ledger.path or "releases"),
+        channels=channels,
+        plugins=plugins,
+        signed=tables.signature is not None,
+        pinned=_pinned(tables),
+        unread=tuple(unread),
+    )
+
+
+def _stream(name: str, table: StreamTable) -> Stream:
+    new = table.new_version or ()
+    new_versions = tuple(map(TagPattern, (new,) if isinstance(new, str) else new))
+    read = tuple(map(TagPattern, table.versions))
+    return Stream(
+        name=name,
+        tags=tuple(map(TagPattern, table.tags)),
+        versions=read + tuple(pattern for pattern in new_versions if pattern not in read),
+        source=table.from_,
+        new_versions=new_versions,
+        on_source_moved=table.on_source_moved,
+        on_failure=table.on_failure,
+        soak=table.soak,
+        gates=None if table.gates is None else tuple(map(_gate, table.gates)),
+        prefix=table.prefix,
+        expect=table.expect,
+    )
+
+
+def _gate(gate: str | dict[str, Any]) -> GateRule:
+    if isinstance(gate, str):
+        return GateRule(gate, gate)
+    rest = {key: value for key, value in gate.items() if key not in {"type", "name"}}
+    return GateRule(gate["type"], str(gate.get("name", gate["type"])), rest)
+
+
+def _pinned(tables: FileTable) -> Digest:
+    """The digest of what a plan pins: project, registry, variants and streams. Channels may be mended meanwhile."""
+    pinned: dict[str, Any] = tables.model_dump(
+        mode="json", include={"registry", "variants", "streams"} | {"project": {"name", "platforms"}}.keys()
+    )
+    return Digest.of(json.dumps(pinned, sort_keys=True, separators=(",", ":")).encode())

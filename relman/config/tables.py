@@ -1,0 +1,223 @@
+"""The tables of relman.toml as pydantic models: one place that says which keys there are (docs/contract)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+
+from relman.model.oci import Platform, parse_repository
+from relman.model.streams import OnFailure, SourceMoved, TagPattern
+from relman.settings import Duration, Table
+
+
+def _platform(text: str) -> str:
+    Platform.parse(text)
+    return text
+
+
+def _pattern(text: str) -> str:
+    TagPattern(text)
+    return text
+
+
+def _moving(text: str) -> str:
+    if {"today", "date", "point"} & TagPattern(text).placeholders:
+        raise ValueError(f"`{text}` is the tag of a stream, which moves: it takes only {{suffix}} and {{major}}")
+    return text
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"`{text}` is not a regular expression: {error}") from error
+    return text
+
+
+def _prefix(text: str) -> str:
+    parse_repository(f"{text.rstrip('/')}/x")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+PlatformText = Annotated[str, AfterValidator(_platform)]
+PatternText = Annotated[str, AfterValidator(_pattern)]
+MovingText = Annotated[str, AfterValidator(_moving)]
+Expression = Annotated[str, AfterValidator(_expression)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+
+
+class ProjectTable(Table):
+    """`[project]`."""
+
+    name: Text
+    repository: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+    checkout: str = "."
+    platforms: tuple[PlatformText, ...] = ()
+
+
+class RegistryTable(Table):
+    """`[registry]`."""
+
+    prefix: Prefix
+    insecure: tuple[Text, ...] = ()
+
+
+class VariantTable(Table):
+    """`[[variants]]`."""
+
+    name: Name
+    repository: str | None = None
+    suffix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    traits: tuple[Text, ...] = ()
+    platforms: tuple[PlatformText, ...] = ()
+
+
+class GroupTable(Table):
+    """`[[groups]]`."""
+
+    title: Text
+    traits: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class MajorTable(Table):
+    """`[[majors]]`."""
+
+    label: Text
+    package: Text | None = None
+    from_: Annotated[str, StringConstraints(pattern=r"^label:.+$")] | None = Field(None, alias="from")
+    traits: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MajorTable:
+        if (self.package is None) == (self.from_ is None):
+            raise ValueError('give either `package = "…"` or `from = "label:…"`')
+        return self
+
+
+class SignatureTable(Table):
+    """`[signature]`."""
+
+    policy: Text | None = None
+    keys: tuple[Text, ...] = ()
+    identity: Text | None = None
+    issuer: Text | None = None
+
+
+class RenameTable(Table):
+    """An entry of `[packages] rename`."""
+
+    match: Expression
+    to: str
+
+
+class PackagesTable(Table):
+    """`[packages]`."""
+
+    sources: tuple[Text, ...] = ("contents", "sbom", "rpmdb", "label")
+    minimum: Annotated[int, Field(ge=1)] = 100
+    ignore: tuple[Text, ...] = ()
+    rename: tuple[RenameTable, ...] = ()
+    ecosystems: tuple[Text, ...] = ()
+
+
+class StreamTable(Table):
+    """`[streams.NAME]`."""
+
+    tags: Annotated[tuple[MovingText, ...], Field(min_length=1)]
+    versions: tuple[PatternText, ...] = ()
+    from_: Text | None = Field(None, alias="from")
+    new_version: PatternText | tuple[PatternText, ...] | None = None
+    on_source_moved: SourceMoved = SourceMoved.PROMOTE_PLANNED
+    on_failure: OnFailure = OnFailure.FORWARD
+    soak: Duration | None = None
+    gates: tuple[Any, ...] | None = None
+    prefix: Prefix | None = None
+    expect: Duration | None = None
+
+    @field_validator("new_version", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("gates")
+    @classmethod
+    def _gates(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        for gate in value or ():
+            if isinstance(gate, dict) and not isinstance(gate.get("type"), str):
+                raise ValueError('a gate\'s table needs a `type = "…"`')
+            if not isinstance(gate, str | dict):
+                raise ValueError(f"`{gate}` is not a gate: write its name, or a table with its `type`")
+        return value
+
+    @field_validator("tags")
+    @classmethod
+    def _primary_is_known(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        if tags and "major" in TagPattern(tags[0]).placeholders:
+            raise ValueError(f"the first tag says what the stream holds, so `{tags[0]}` cannot depend on {{major}}")
+        return tags
+
+    @model_validator(mode="after")
+    def _promotes_or_not(self) -> StreamTable:
+        if self.from_ and not self.new_version:
+            raise ValueError('a stream with `from` needs `new_version`, such as `"stable{suffix}-{today}[.{point}]"`')
+        if self.new_version and not self.from_:
+            raise ValueError("`new_version` is for streams with `from`: this one is built in place, by your builds")
+        if not self.from_ and not self.versions:
+            raise ValueError("needs `versions`: how are its dated tags read?")
+        return self
+
+
+class CommitsTable(Table):
+    """`[changelog] commits`."""
+
+    exclude: tuple[Expression, ...] = ()
+    required: bool = True
+    authors: bool = False
+
+
+class ChangelogTable(Table):
+    """`[changelog]`."""
+
+    title: Text | None = None
+    commits: CommitsTable = CommitsTable()
+    templates: Text | None = None
+    known_issues: Text | None = None
+    highlights: Text | None = None
+
+
+class LedgerTable(Table):
+    """`[ledger]`."""
+
+    path: Text | None = None
+    branch: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> LedgerTable:
+        if self.path and self.branch:
+            raise ValueError("records lie in a folder (`path`) or in a branch, not in both")
+        return self
+
+
+class FileTable(Table):
+    """The whole file. Channels and plugins' own tables are checked against the plugins that understand them."""
+
+    project: ProjectTable
+    registry: RegistryTable | None = None
+    variants: tuple[VariantTable, ...] = ()
+    groups: tuple[GroupTable, ...] = ()
+    majors: tuple[MajorTable, ...] = ()
+    signature: SignatureTable | None = None
+    packages: PackagesTable = PackagesTable()
+    streams: dict[Name, StreamTable] = Field(default_factory=dict)
+    changelog: ChangelogTable = ChangelogTable()
+    ledger: LedgerTable = LedgerTable()
+    publish: tuple[dict[str, Any], ...] = ()
+    announce: tuple[dict[str, Any], ...] = ()
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+Kind = Literal["publish", "announce"]

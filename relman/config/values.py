@@ -1,0 +1,134 @@
+"""The configuration as the rest of relman sees it: frozen, complete, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from relman.errors import ConfigError, UsageError
+from relman.model.oci import Digest, Platform, parse_repository
+from relman.model.streams import Place, Stream, Variant
+
+DEFAULT_TITLE = (
+    "{{ version or project }}{% if stream %}: {{ project }} {{ stream }}{% endif %}"
+    "{% if major or revision %} ({% if major %}F{{ major }}{% endif %}"
+    "{% if major and revision %}, {% endif %}{% if revision %}#{{ revision[:7] }}{% endif %}){% endif %}"
+)
+"""`stable-20260705: Bluefin stable (F44, #7a1b2c3)`, with what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """The title of the set of variants that have all of ``traits``."""
+
+    title: str
+    traits: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MajorRule:
+    """What readers look for first: a ``package``, or the image label ``label``, in the variants with all ``traits``."""
+
+    title: str
+    package: str | None
+    label: str | None
+    traits: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """How lists of packages are read and shown."""
+
+    sources: tuple[str, ...] = ("contents", "sbom", "rpmdb", "label")
+    minimum: int = 100
+    ignore: tuple[str, ...] = ()
+    rename: tuple[tuple[re.Pattern[str], str], ...] = ()
+    ecosystems: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides."""
+
+    title: str = DEFAULT_TITLE
+    exclude: tuple[re.Pattern[str], ...] = ()
+    required: bool = True
+    authors: bool = False
+    templates: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTable:
+    """One `[[publish]]` or `[[announce]]` table. ``table`` is as written: environment variables still by name."""
+
+    kind: Literal["publish", "announce"]
+    type: str
+    name: str
+    streams: tuple[str, ...]
+    required: bool
+    table: Mapping[str, object] = field(hash=False)
+
+    def applies(self, stream: str) -> bool:
+        """Whether releases of ``stream`` go there."""
+        return not self.streams or stream in self.streams
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins."""
+
+    folder: Path
+    file: Path | None
+    project: str
+    repository_url: str | None
+    checkout: Path | None
+    platforms: tuple[Platform, ...]
+    prefix: str | None
+    insecure: frozenset[str]
+    variants: tuple[Variant, ...]
+    groups: tuple[GroupRule, ...]
+    majors: tuple[MajorRule, ...]
+    streams: Mapping[str, Stream] = field(hash=False)
+    packages: Packages
+    notes: Notes
+    ledger: Path
+    channels: tuple[ChannelTable, ...]
+    plugins: Mapping[str, Mapping[str, object]] = field(hash=False)
+    signed: bool
+    pinned: Digest
+    unread: tuple[str, ...] = ()
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name. Raises `UsageError` that lists those there are."""
+        if name in self.streams:
+            return self.streams[name]
+        if not self.streams:
+            raise ConfigError(f"there is no stream `{name}`: {self.where} has no [streams.…] table")
+        known = ", ".join(f"`{stream}`" for stream in self.streams)
+        raise UsageError(f"there is no stream `{name}`", hint=f"{self.where} has {known}")
+
+    @property
+    def where(self) -> str:
+        """The file, as messages name it."""
+        return str(self.file.name) if self.file else "the configuration"
+
+    def place(self, variant: Variant, stream: Stream) -> Place:
+        """The repository in which ``stream`` of ``variant`` lives. Raises `ConfigError` where no prefix says so."""
+        prefix = stream.prefix or self.prefix
+        if prefix is None:
+            raise ConfigError(
+                f"{self.where} does not say where the images are",
+                hint='add `[registry]` with `prefix = "ghcr.io/OWNER"`',
+            )
+        return Place(variant, parse_repository(f"{prefix.rstrip('/')}/{variant.repository}"))
+
+    def platforms_of(self, variant: Variant) -> tuple[Platform, ...]:
+        """The platforms that must be there, and are compared; empty: whatever the image holds."""
+        return variant.platforms or self.platforms
+
+    def traits(self, name: str) -> frozenset[str]:
+        """The traits of the variant called ``name``; none for one that is not configured."""
+        return next((variant.traits for variant in self.variants if variant.name == name), frozenset())

@@ -1,0 +1,257 @@
+"""`relman.record/1`: what a release leaves behind (docs/contract: Records)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, NotRequired
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from relman.documents.reading import canonical, printable, read_json, validated
+from relman.documents.values import JsonObject, Name, PlatformText, Time, one_of, parse_rfc3339, plain_object, rfc3339
+from relman.errors import Malformed
+from relman.model.oci import Digest, Platform
+from relman.model.plan import GateResult, State
+from relman.model.record import Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+
+RECORD_SCHEMA: Final = "relman.record/1"
+RECORD_LIMIT = 16 * 1024 * 1024
+"""The largest record that is read, in bytes: a thousand times what a release of ten variants needs."""
+
+
+_LONGEST = 4096
+
+
+class RecordedVariantDocument(TypedDict):
+    """One variant as it was released."""
+
+    name: Name
+    reference: str
+    digest: Digest | None
+    previous_digest: Digest | None
+    platforms: list[PlatformText]
+    revision: str | None
+    contents: Digest | None
+
+
+class GateDocument(TypedDict):
+    """What a gate said of a digest; ``platform`` and ``at`` are there only where the gate named them."""
+
+    gate: Name
+    variant: Name
+    digest: Digest
+    state: Annotated[State, one_of(State)]
+    reason: str
+    evidence: JsonObject
+    platform: NotRequired[PlatformText]
+    at: NotRequired[Time]
+
+
+class ReceiptDocument(TypedDict):
+    """What came of an action; ``detail`` is there only where there is something to say."""
+
+    key: Name
+    action: Name
+    state: Annotated[ReceiptState, one_of(ReceiptState)]
+    at: Time
+    remote_id: str | None
+    url: str | None
+    sha256: str | None
+    detail: NotRequired[str]
+
+
+class LeaseDocument(TypedDict):
+    """Who works on the release; ``started`` tells a reused process id apart, and is null where that is not known."""
+
+    host: Name
+    process: Annotated[int, Field(gt=0)]
+    started: str | None
+    until: Time
+
+
+class RecordDocument(TypedDict):
+    """A whole record; ``lease`` is there only while somebody works on it."""
+
+    schema: Literal["relman.record/1"]
+    id: Name
+    project: str
+    stream: Name
+    version: Name
+    previous: str | None
+    state: Annotated[RecordState, one_of(RecordState)]
+    created: Time
+    finished: Time | None
+    plan: Digest
+    variants: list[RecordedVariantDocument]
+    gates: list[GateDocument]
+    overrides: list[JsonObject]
+    receipts: list[ReceiptDocument]
+    lease: NotRequired[LeaseDocument]
+
+
+_RECORD = TypeAdapter(RecordDocument)
+_RECEIPT = TypeAdapter(ReceiptDocument)
+
+
+def record_document(record: Record) -> RecordDocument:
+    """The record as JSON has it, its keys in the order of the contract."""
+    document = RecordDocument(
+        schema=RECORD_SCHEMA,
+        id=record.id,
+        project=record.project,
+        stream=record.stream,
+        version=record.version,
+        previous=record.previous,
+        state=record.state,
+        created=rfc3339(record.created),
+        finished=rfc3339(record.finished) if record.finished else None,
+        plan=record.plan,
+        variants=[
+            RecordedVariantDocument(
+                name=variant.name,
+                reference=variant.reference,
+                digest=variant.digest,
+                previous_digest=variant.previous_digest,
+                platforms=[str(platform) for platform in variant.platforms],
+                revision=variant.revision,
+                contents=variant.contents,
+            )
+            for variant in record.variants
+        ],
+        gates=[gate_document(gate) for gate in record.gates],
+        overrides=[plain_object(override) for override in record.overrides],
+        receipts=[receipt_document(receipt) for receipt in record.receipts],
+    )
+    if (lease := record.lease) is not None:
+        document["lease"] = LeaseDocument(
+            host=lease.host, process=lease.process, started=lease.started, until=rfc3339(lease.until)
+        )
+    return document
+
+
+def record_from_document(document: object, *, what: str = "the record") -> Record:
+    """The record that ``document`` holds. Raises `Malformed`; ``what`` names the document in the message."""
+    read = validated(_RECORD, document, RECORD_SCHEMA, what=what)
+    try:
+        return _record(read)
+    except ValueError as error:
+        raise Malformed(f"{what} does not add up: {error}") from error
+
+
+def record_bytes(record: Record) -> bytes:
+    """The record as it lies in the ledger. Raises `Malformed` for evidence of a gate that JSON cannot hold."""
+    try:
+        return canonical(record_document(record))
+    except ValueError as error:
+        raise Malformed(printable(f"the record of `{record.name}` cannot be written: {error}")) from error
+
+
+def record_from_bytes(content: bytes, *, what: str = "the record") -> Record:
+    """The record in a file. Raises `Malformed`."""
+    return record_from_document(read_json(content, what=what, limit=RECORD_LIMIT), what=what)
+
+
+def _record(read: RecordDocument) -> Record:
+    lease = read.get("lease")
+    return Record(
+        id=read["id"],
+        project=read["project"],
+        stream=read["stream"],
+        version=read["version"],
+        previous=read["previous"],
+        state=read["state"],
+        created=parse_rfc3339(read["created"]),
+        finished=parse_rfc3339(read["finished"]) if read["finished"] else None,
+        plan=read["plan"],
+        variants=tuple(
+            RecordedVariant(
+                name=variant["name"],
+                reference=variant["reference"],
+                digest=variant["digest"],
+                previous_digest=variant["previous_digest"],
+                platforms=tuple(Platform.parse(platform) for platform in variant["platforms"]),
+                revision=variant["revision"],
+                contents=variant["contents"],
+            )
+            for variant in read["variants"]
+        ),
+        gates=tuple(gate_from(gate) for gate in read["gates"]),
+        overrides=tuple(read["overrides"]),
+        receipts=tuple(_receipt(receipt) for receipt in read["receipts"]),
+        lease=Lease(lease["host"], lease["process"], lease["started"], parse_rfc3339(lease["until"]))
+        if lease
+        else None,
+    )
+
+
+def gate_document(gate: GateResult) -> GateDocument:
+    """A gate's answer as records and plans have it."""
+    document = GateDocument(
+        gate=gate.gate,
+        variant=gate.variant,
+        digest=gate.digest,
+        state=gate.state,
+        reason=gate.reason,
+        evidence=plain_object(gate.evidence),
+    )
+    if gate.platform is not None:
+        document["platform"] = str(gate.platform)
+    if gate.at is not None:
+        document["at"] = rfc3339(gate.at)
+    return document
+
+
+def gate_from(read: GateDocument) -> GateResult:
+    """The answer that a validated document holds."""
+    platform, at = read.get("platform"), read.get("at")
+    return GateResult(
+        gate=read["gate"],
+        variant=read["variant"],
+        digest=read["digest"],
+        state=read["state"],
+        reason=read["reason"],
+        evidence=read["evidence"],
+        platform=Platform.parse(platform) if platform else None,
+        at=parse_rfc3339(at) if at else None,
+    )
+
+
+def receipt_document(receipt: Receipt) -> ReceiptDocument:
+    """A receipt as records and journals have it; what a service answered is cut where it is longer than any name."""
+    document = ReceiptDocument(
+        key=receipt.key,
+        action=receipt.action,
+        state=receipt.state,
+        at=rfc3339(receipt.at),
+        remote_id=None if receipt.remote_id is None else _bounded(receipt.remote_id),
+        url=None if receipt.url is None else _bounded(receipt.url),
+        sha256=receipt.sha256,
+    )
+    if receipt.detail is not None:
+        document["detail"] = _bounded(receipt.detail)
+    return document
+
+
+def _bounded(text: str) -> str:
+    """``text`` short and writable: a service that answers with a megabyte must not cost the record."""
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text.encode(errors="replace").decode()
+
+
+def receipt_from_document(document: Mapping[str, object]) -> Receipt:
+    """The receipt that ``document`` holds. Raises pydantic's `ValidationError`, a `ValueError`."""
+    return _receipt(_RECEIPT.validate_python(document, strict=True))
+
+
+def _receipt(read: ReceiptDocument) -> Receipt:
+    return Receipt(
+        key=read["key"],
+        action=read["action"],
+        state=read["state"],
+        at=parse_rfc3339(read["at"]),
+        remote_id=read["remote_id"],
+        url=read["url"],
+        sha256=read["sha256"],
+        detail=read.get("detail"),
+    )

@@ -1,0 +1,35 @@
+"""The JSON Schemas of every document, made from the types that write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from relman.documents.changelog_shape import ChangelogDocument
+from relman.documents.contents import ContentsDocument
+from relman.documents.diff import DiffDocument, DiffsDocument
+from relman.documents.plan import PlanDocument
+from relman.documents.record import RecordDocument
+from relman.documents.status import StatusDocument
+
+_DOCUMENTS: dict[str, Any] = {
+    "diff": DiffDocument,
+    "diffs": DiffsDocument,
+    "changelog": ChangelogDocument,
+    "plan": PlanDocument,
+    "record": RecordDocument,
+    "contents": ContentsDocument,
+    "status": StatusDocument,
+}
+
+
+def names() -> tuple[str, ...]:
+    """The documents that have a schema."""
+    return tuple(_DOCUMENTS)
+
+
+def schema(name: str) -> dict[str, object]:
+    """The JSON Schema (2020-12) of the document ``name``."""
+    made = TypeAdapter(_DOCUMENTS[name]).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"relman.{name}/1", **made}

@@ -1,0 +1,92 @@
+"""`relman.status/1`: what `relman status --format json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from relman.documents.record import GateDocument, gate_document
+from relman.documents.values import rfc3339
+from relman.walk.state import StreamState
+
+
+class VariantStatus(TypedDict):
+    """One variant in a stream; ``waits`` is `null` where nothing newer wants in."""
+
+    name: str
+    digest: str | None
+    version: str | None
+    created: str | None
+    waits: str | None
+    waiting_version: str | None
+
+
+class UnfinishedStatus(TypedDict):
+    """A release that `relman resume` would finish."""
+
+    id: str
+    version: str
+    state: str
+
+
+StreamStatus = TypedDict(
+    "StreamStatus",
+    {
+        "name": str,
+        "from": str | None,
+        "version": str | None,
+        "release": str | None,
+        "waiting": bool,
+        "problem": str | None,
+        "variants": list[VariantStatus],
+        "gates": list[GateDocument],
+        "unfinished": list[UnfinishedStatus],
+    },
+)
+"""One stream; ``version`` and ``release`` are those of its last finished record."""
+
+
+class StatusDocument(TypedDict):
+    """All streams that were asked for."""
+
+    schema: Literal["relman.status/1"]
+    project: str
+    now: str
+    streams: list[StreamStatus]
+
+
+def status_document(project: str, states: Sequence[StreamState], now: datetime) -> StatusDocument:
+    """The document for ``states``."""
+    return {
+        "schema": "relman.status/1",
+        "project": project,
+        "now": rfc3339(now),
+        "streams": [_stream(state) for state in states],
+    }
+
+
+def _stream(state: StreamState) -> StreamStatus:
+    return {
+        "name": state.name,
+        "from": state.source,
+        "version": state.released.version if state.released else None,
+        "release": state.released.id if state.released else None,
+        "waiting": state.waiting,
+        "problem": state.problem,
+        "variants": [
+            {
+                "name": variant.name,
+                "digest": variant.holds,
+                "version": variant.version,
+                "created": rfc3339(variant.created) if variant.created else None,
+                "waits": variant.waits,
+                "waiting_version": variant.waiting_version,
+            }
+            for variant in state.variants
+        ],
+        "gates": [gate_document(gate) for gate in state.gates],
+        "unfinished": [{"id": r.id, "version": r.version, "state": r.state} for r in state.unfinished],
+    }

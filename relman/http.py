@@ -1,0 +1,389 @@
+"""The one way to speak HTTP: pooled, bounded, repeated only where that is safe, and logged as a command to paste.
+
+Any status is an answer here; what a 404 or a 503 means is for the caller to say. What raises is the want of an answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx2
+import stamina
+
+from relman import __version__
+from relman.connections import Broken, Pools, joined, tls_cause, translated, web_address
+from relman.curl import as_curl, shown
+from relman.errors import AnswerLost, Malformed, Passing, RelmanError
+from relman.pace import Pace, retry_after
+from relman.redaction import redact
+
+log = logging.getLogger(__name__)
+# Every repetition is logged here with its reason; stamina's own warning would say it a second time, on stderr.
+logging.getLogger("stamina").setLevel(logging.ERROR)
+
+USER_AGENT = f"relman/{__version__} (+https://github.com/relman/relman)"
+BODY_LIMIT = 1024 * 1024
+"""How much of a body is read where the caller does not say, in bytes."""
+
+Content = bytes | Callable[[], Iterator[bytes]]
+"""A request's body: bytes, or how to begin it anew for each try (its Content-Length is then the caller's to set)."""
+
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_UNCERTAIN = frozenset({500, 502, 504})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie"})
+
+
+class Repeat(Enum):
+    """When a request is sent again."""
+
+    ALWAYS = "always"
+    """It may be carried out twice: busy answers, resets and cut bodies are all tried again."""
+    ANSWERED = "answered"
+    """After a busy answer, but not after none: the first one may have taken effect."""
+    REFUSED = "refused"
+    """Only where it was surely not carried out: no connection, 429, 503 with Retry-After."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how patiently a request is repeated; times in seconds.
+
+    ``pause_max`` caps what a server may ask for by Retry-After. A host without a connection is given up sooner.
+    """
+
+    attempts: int = 6
+    connections: int = 3
+    wait_initial: float = 0.2
+    wait_max: float = 5.0
+    wait_jitter: float = 0.2
+    pause_max: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. ``headers`` are found in any case; ``content`` is what was read of the body.
+
+    ``doubtful``: an earlier try of this write may have been carried out, whatever this answer says.
+    """
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose body is still coming: ``pieces`` raises `Passing` where it is cut short."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+
+class Untrusted(RelmanError):
+    """A server's TLS does not hold: a certificate that nobody vouches for, or no TLS at all."""
+
+
+@dataclass(slots=True)
+class _Call:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: Content
+    repeat: Repeat
+    timeout: float
+    redirects: int
+    plain: frozenset[str]
+    tries: int = 0
+    doubtful: bool = False
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in _SAFE
+
+
+class _Busy(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class Client:
+    """A pooled client for any number of threads and hosts.
+
+    ``timeout`` bounds each wait for the network and ``total`` one whole try with its body, in seconds. ``clock`` and
+    ``sleep`` are those of `time`. Proxies come from the environment, save for loopback.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 30.0,
+        total: float = 600.0,
+        retry: Retry = Retry(),
+        verify: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.timeout = timeout
+        self.total = total
+        self.retry = retry
+        self._clock = clock
+        self._pace = Pace(clock, sleep)
+        self._pools = Pools(verify)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pools.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Content = b"",
+        limit: int = BODY_LIMIT,
+        cut: bool = False,
+        repeat: Repeat | None = None,
+        timeout: float | None = None,
+        redirects: int = 0,
+        plain: frozenset[str] = frozenset(),
+    ) -> Answer:
+        """The whole answer, repeated as ``repeat`` allows (by default: reads always, writes where refused).
+
+        A body over ``limit`` bytes is `Malformed`, or with ``cut`` cut there. Up to ``redirects`` are followed, never
+        from TLS to plain HTTP (save to the hosts ``plain``), and credentials stay with the host they were meant for.
+        Raises `Passing` where no answer can be had, `AnswerLost` where a write may have been carried out, `Untrusted`.
+        """
+        call = self._call(method, url, headers, content, repeat, timeout, redirects, plain)
+
+        def whole() -> Answer:
+            response = self._open(call)
+            try:
+                body = self._body(response, call, limit, cut)
+            finally:
+                response.close()
+            return self._judge(call, response, body)
+
+        return self._repeatedly(call, whole)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """One request that may change something, on a connection of its own; any status is an answer.
+
+        Sent again only where it was surely not carried out. Raises `AnswerLost` where no whole answer came.
+        """
+        return self.request(
+            method, url, headers=headers, content=content, cut=True, repeat=Repeat.REFUSED, timeout=timeout
+        )
+
+    @contextmanager
+    def stream(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        redirects: int = 0,
+        plain: frozenset[str] = frozenset(),
+    ) -> Iterator[Stream]:
+        """GET a body piece by piece. Repeated until it begins to come; a body that is cut later is not."""
+        call = self._call("GET", url, headers, b"", Repeat.ALWAYS, None, redirects, plain)
+        opened: list[httpx2.Response] = []
+
+        def begin() -> Answer:
+            response = self._open(call)
+            if response.status_code in _BUSY:
+                try:
+                    return self._judge(call, response, self._body(response, call, BODY_LIMIT, True))
+                finally:
+                    response.close()
+            opened.append(response)
+            return self._judge(call, response, b"")
+
+        answer = self._repeatedly(call, begin)
+        if not opened:
+            yield Stream(answer.url, answer.status, answer.headers, iter((answer.content,)))
+            return
+        try:
+            yield Stream(answer.url, answer.status, answer.headers, self._stream_pieces(opened[-1], call))
+        finally:
+            opened[-1].close()
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        content: Content,
+        repeat: Repeat | None,
+        timeout: float | None,
+        redirects: int,
+        plain: frozenset[str],
+    ) -> _Call:
+        web_address(url)
+        default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
+        # Identity: digests are over the bytes as they are stored, and a small body cannot swell to a large one.
+        all_headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
+        wait = self.timeout if timeout is None else timeout
+        return _Call(method, url, all_headers, content, repeat or default, wait, redirects, plain)
+
+    def _repeatedly(self, call: _Call, once: Callable[[], Answer]) -> Answer:
+        again = functools.partial(self._again, call)
+        retry = self.retry
+        try:
+            for attempt in stamina.retry_context(
+                on=again,
+                attempts=retry.attempts,
+                timeout=None,
+                wait_initial=retry.wait_initial,
+                wait_max=retry.wait_max,
+                wait_jitter=retry.wait_jitter,
+            ):
+                with attempt:
+                    call.tries += 1
+                    return once()
+        except _Busy as busy:
+            return replace(busy.answer, doubtful=call.doubtful)
+        except Broken as broken:
+            raise _explain(call, broken) from broken.__cause__
+        raise AssertionError("stamina tries at least once")
+
+    def _again(self, call: _Call, error: Exception) -> bool | float:
+        """Whether to try again, and after how long; `Pace` already holds the host back where the server asked."""
+        if isinstance(error, _Busy):
+            answer = error.answer
+            asked = retry_after(answer.headers)
+            refused = answer.status == 429 or (answer.status == 503 and asked is not None)
+            call.doubtful = call.doubtful or (call.writes and answer.status in _UNCERTAIN)
+            if call.repeat is Repeat.REFUSED and not refused:
+                return False
+            log.debug("answered %d: trying again", answer.status)
+            return True if asked is None else 0.0
+        if isinstance(error, Broken):
+            call.doubtful = call.doubtful or (call.writes and error.sent)
+            if error.tls or (error.sent and call.repeat is not Repeat.ALWAYS):
+                return False
+            log.debug("%s: trying again", error.reason)
+            return error.sent or call.tries < self.retry.connections
+        return False
+
+    def _judge(self, call: _Call, response: httpx2.Response, body: bytes) -> Answer:
+        url = str(response.request.url)
+        answer = Answer(call.method, url, response.status_code, response.headers, body, call.doubtful)
+        host = urlsplit(url).netloc
+        if answer.status not in _BUSY:
+            self._pace.ease(host)
+            return answer
+        asked = retry_after(answer.headers)
+        if answer.status == 429 or asked is not None:
+            self._pace.slow(host, min(self.retry.pause_max, asked or 0.0))
+        raise _Busy(answer)
+
+    def _open(self, call: _Call) -> httpx2.Response:
+        """Send, follow redirects, and return when the headers are there."""
+        url, headers, method = call.url, dict(call.headers), call.method
+        for _ in range(call.redirects + 1):
+            self._pace.wait(urlsplit(url).netloc)
+            response = self._exchange(call, method, url, headers)
+            if response.status_code not in _REDIRECTS or "location" not in response.headers or not call.redirects:
+                return response
+            response.close()
+            whose = f"`{urlsplit(url).netloc}` redirects elsewhere: "
+            target = joined(url, response.headers["location"], whose)
+            _check_redirect(url, target, call.plain)
+            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
+            url = target
+        raise Malformed(f"`{shown(call.url)}` redirects more than {call.redirects} times")
+
+    def _exchange(self, call: _Call, method: str, url: str, headers: Mapping[str, str]) -> httpx2.Response:
+        content = call.content if isinstance(call.content, bytes) else call.content()
+        size = len(content) if isinstance(content, bytes) else int(headers.get("Content-Length", 0))
+        log.debug("$ %s", redact(as_curl(method, url, headers, size)))
+        client = self._pools.get(url, kept=call.repeat is not Repeat.REFUSED)
+        timeout = httpx2.Timeout(call.timeout, pool=self.total)
+        with translated(url, call.timeout):
+            request = client.build_request(
+                method, url, headers=dict(headers), content=content if size else None, timeout=timeout
+            )
+            response = client.send(request, stream=True)
+        log.debug("%d from %s", response.status_code, urlsplit(url).netloc)
+        return response
+
+    def _body(self, response: httpx2.Response, call: _Call, limit: int, cut: bool) -> bytes:
+        gathered, size, end = [], 0, self._clock() + self.total
+        if response.status_code >= 400:  # an error's words: the limit is for what was asked for
+            limit, cut = max(limit, BODY_LIMIT), True
+        for piece in self._pieces(response, call):
+            gathered.append(piece)
+            size += len(piece)
+            if size > limit:
+                if cut:
+                    break
+                raise Malformed(f"the answer of `{shown(str(response.request.url))}` is larger than {limit} bytes")
+            if self._clock() > end:
+                raise Broken(str(response.request.url), f"took longer than {self.total:g} s", sent=True)
+        return b"".join(gathered)[:limit]
+
+    def _pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
+        with translated(str(response.request.url), call.timeout):
+            yield from response.iter_raw(64 * 1024)
+
+    def _stream_pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
+        try:
+            yield from self._pieces(response, call)
+        except Broken as broken:
+            raise _explain(call, broken) from broken.__cause__
+
+
+def _check_redirect(url: str, target: str, plain: frozenset[str]) -> None:
+    old, new = urlsplit(url), urlsplit(target)
+    if old.scheme == "https" and new.scheme == "http" and new.netloc not in plain:
+        raise Malformed(f"`{old.netloc}` redirects to `{shown(target)}`, which is not protected by TLS")
+
+
+def _explain(call: _Call, broken: Broken) -> RelmanError:
+    host = urlsplit(broken.url).netloc.rpartition("@")[2]
+    if broken.tls:
+        unvouched = isinstance(tls_cause(broken), ssl.SSLCertVerificationError)
+        hint = "its certificate's authority must be known to this system (`SSL_CERT_FILE` names others)"
+        plain = f"where it speaks plain HTTP, add `{host}` to `insecure` under `[registry]`"
+        return Untrusted(f"no TLS with `{host}`: {redact(broken.reason)}", hint=hint if unvouched else plain)
+    where = f"{call.method} `{shown(call.url)}`"
+    if call.writes and call.doubtful:
+        return AnswerLost(f"the answer of `{host}` to {where} was lost: {redact(broken.reason)}")
+    if broken.sent:
+        return Passing(f"`{host}` did not answer {where} in whole: {redact(broken.reason)}")
+    return Passing(f"`{host}` cannot be reached: {redact(broken.reason)}")

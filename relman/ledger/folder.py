@@ -1,0 +1,281 @@
+"""A ledger in a folder: a folder a record, what is machine-local beside them (docs/contract: Records).
+
+Only this file system is locked: two machines need a ledger in a branch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from relman.documents.plan import PLAN_LIMIT
+from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
+from relman.documents.values import rfc3339
+from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError
+from relman.ledger import store
+from relman.ledger.disk import make_folder, read_file, sync_folder, touching, write_file
+from relman.ledger.journal import Begin, Entry, Journal, merged
+from relman.ledger.layout import Layout
+from relman.ledger.lease import LEASE, is_held, take
+from relman.ledger.session import FinishedSession, FolderSession, record_file
+from relman.model.oci import Digest
+from relman.model.record import Lease, ReceiptState, Record, RecordState
+
+_UNFINISHED = frozenset({RecordState.INTENDED, RecordState.PARTIAL})
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A record as it lies on disk, what its journal holds, and both merged."""
+
+    stored: Record
+    entries: tuple[Entry, ...]
+    record: Record
+
+    @property
+    def since(self) -> datetime | None:
+        """When whoever works on it began."""
+        if self.stored.lease is None:
+            return None
+        begins = (entry for entry in self.entries if isinstance(entry, Begin) and entry.is_of(self.stored.lease))
+        return next((begin.at for begin in begins), self.stored.lease.until - LEASE)
+
+
+class FolderLedger:
+    """The records below ``root``, which need not be there yet. See `relman.ledger.protocol.Ledger`."""
+
+    def __init__(self, root: Path) -> None:
+        self._layout = Layout(root)
+        self._let_go: set[Lease] = set()
+
+    # ---------------------------------------------------------------------------------------------- reading
+
+    def records(self, stream: str | None = None) -> tuple[Record, ...]:
+        """All records, or a stream's, the newest first. Raises `Malformed`, naming the file that is broken."""
+        return tuple(seen.record for seen in self._all(stream))
+
+    def record(self, wanted: str, stream: str | None = None) -> Record:
+        """The record with this id, version or name. Of several of one stream the newest finished one is meant.
+
+        Raises `NotFound` with what comes close, and `UsageError` where several streams have such a one.
+        """
+        records = self.records(stream)
+        found = [record for record in records if wanted in (record.id, record.version, record.name)]
+        streams = sorted({record.stream for record in found})
+        if len(streams) > 1:
+            raise UsageError(
+                f"`{wanted}` is a release of `{'`, `'.join(streams)}`",
+                hint=f"name it in full, such as `{found[0].name}`",
+            )
+        if found:
+            return next((record for record in found if record.state is RecordState.FINISHED), found[0])
+        known = [name for record in records for name in (record.version, record.name, record.id)]
+        close = list(dict.fromkeys(difflib.get_close_matches(wanted, known, n=3)))
+        where = f" of stream `{stream}`" if stream is not None else ""
+        hint = f"did you mean `{'`, `'.join(close)}`?" if close else "`relman records` lists them"
+        raise NotFound(f"there is no record `{wanted}`{where} in `{self._layout.root}`", hint=hint)
+
+    def plan_of(self, record: Record) -> bytes | None:
+        """The plan that ``record`` carries out, checked against its digest; `None` where it has none."""
+        path = self._file(record, "plan.json")
+        plan = read_file(path, limit=PLAN_LIMIT)
+        if plan is not None and Digest.of(plan, record.plan.algorithm) != record.plan:
+            raise DigestMismatch(f"`{path}` is not the plan `{record.plan.short}` that its record names")
+        return plan
+
+    def changelog_of(self, record: Record) -> bytes | None:
+        """The `relman.changelog/1` of ``record``; `None` where it has none."""
+        return read_file(self._file(record, "changelog.json"), limit=PLAN_LIMIT)
+
+    def contents(self, digest: Digest) -> bytes | None:
+        """A kept document, checked against ``digest``; `None` where it was not kept, or is no longer."""
+        return store.read(self._layout.contents(digest), digest)
+
+    def _file(self, record: Record, name: str) -> Path:
+        return self._layout.record(record.stream, record.name) / name
+
+    def _all(self, stream: str | None) -> tuple[_Seen, ...]:
+        streams = self._layout.streams() if stream is None else (self._layout.stream(stream),)
+        found = [seen for path in streams for folder in self._layout.records(path) if (seen := self._see(folder))]
+        return tuple(sorted(found, key=_age, reverse=True))
+
+    def _see(self, folder: Path) -> _Seen | None:
+        """The record in ``folder``, or `None` where a folder is something else than a record's."""
+        # The journal first: a run that finishes between the two reads has then written all of it into the record.
+        journal = Journal(self._layout.journal(folder.parent.name, folder.name))
+        entries = journal.entries()
+        path = folder / "record.json"
+        content = read_file(path, limit=RECORD_LIMIT)
+        if content is None:
+            with touching(folder):
+                remains = [name for name in ("plan.json", "changelog.json") if (folder / name).exists()]
+            if remains:
+                raise Malformed(f"`{path}` is missing", hint="restore it, or move its folder out of the ledger")
+            return None
+        stored = record_from_bytes(content, what=f"`{path}`")
+        if (stored.stream, stored.name) != (folder.parent.name, folder.name):
+            raise Malformed(
+                f"`{path}` is the record of `{stored.name}` in `{stored.stream}`: it lies in another's folder"
+            )
+        return _Seen(stored, entries, merged(stored, entries))
+
+    # ---------------------------------------------------------------------------------------------- writing
+
+    def begin(
+        self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
+    ) -> FolderSession | FinishedSession:
+        """Write the intent, which is also the lock of the stream. See `relman.ledger.protocol.Ledger.begin`."""
+        if Digest.of(plan, record.plan.algorithm) != record.plan:
+            raise DigestMismatch(f"the plan is not `{record.plan.short}`, which the record of `{record.name}` names")
+        self._layout.record(record.stream, record.name)
+        if (over := self._finished(record)) is not None:
+            return over
+        with self._layout.writing():
+            # Again, since another run may have finished it while this one waited for the lock.
+            return self._finished(record) or self._take(record, plan, changelog, host=host, process=process, now=now)
+
+    def _finished(self, record: Record) -> FinishedSession | None:
+        earlier = next((seen.record for seen in self._all(record.stream) if seen.record.id == record.id), None)
+        if earlier is None or earlier.state in _UNFINISHED:
+            return None
+        if earlier.state is RecordState.FINISHED:
+            return FinishedSession(earlier)
+        raise RelmanError(
+            f"release `{earlier.name}` is {earlier.state}: it cannot be carried out again",
+            hint="build again, and plan a release of that build",
+        )
+
+    def _take(
+        self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
+    ) -> FolderSession:
+        self._sweep(record.stream)
+        seen = self._all(record.stream)
+        for each in seen:
+            self._refuse_if_held(each, host=host, now=now)
+        earlier = next((each for each in seen if each.record.id == record.id), None)
+        for each in seen:
+            if each is not earlier:
+                self._absorb(each)
+        lease = take(host, process, now)
+        if earlier is not None and earlier.record.plan == record.plan and earlier.record.name == record.name:
+            intent = replace(
+                earlier.record,
+                gates=record.gates or earlier.record.gates,
+                overrides=record.overrides or earlier.record.overrides,
+                lease=lease,
+            )
+            self._rewrite(intent, plan, changelog)
+        else:
+            intent = replace(record, state=RecordState.INTENDED, finished=None, lease=lease)
+            self._create(intent, plan, changelog, instead_of=earlier.record if earlier else None)
+        begin = Begin(secrets.token_hex(8), host, process, lease.started, now)
+        try:
+            Journal(self._layout.journal(intent.stream, intent.name)).start([begin])
+        except RelmanError:
+            self._let_go.add(lease)
+            raise
+        return FolderSession(
+            self._layout,
+            intent,
+            begin,
+            taken_over=earlier.record.lease if earlier else None,
+            prune=self._prune,
+            let_go=self._let_go.add,
+        )
+
+    def _refuse_if_held(self, seen: _Seen, *, host: str, now: datetime) -> None:
+        lease, since = seen.record.lease, seen.since
+        if lease is None or since is None or seen.stored.lease in self._let_go:
+            return
+        if is_held(lease, host=host, now=now):
+            raise Locked(
+                f"stream `{seen.record.stream}` is held by process {lease.process} on `{lease.host}`, which works on "
+                f"`{seen.record.name}` since {rfc3339(since)}",
+                hint=f"wait for it, or end it; if it stays silent it is taken over after {rfc3339(lease.until)}",
+            )
+
+    def _absorb(self, seen: _Seen) -> None:
+        """Write what a run left in its journal into the record, and take the record out of its hands."""
+        if seen.stored.lease is None and not seen.entries:
+            return
+        record = replace(seen.record, lease=None)
+        if record != seen.stored:
+            write_file(record_file(self._layout, record), record_bytes(record))
+        Journal(self._layout.journal(record.stream, record.name)).remove()
+
+    def _rewrite(self, record: Record, plan: bytes, changelog: bytes) -> None:
+        for name, content in (("plan.json", plan), ("changelog.json", changelog)):
+            path = self._file(record, name)
+            if read_file(path, limit=PLAN_LIMIT) != content:
+                write_file(path, content)
+        write_file(record_file(self._layout, record), record_bytes(record))
+
+    def _create(self, record: Record, plan: bytes, changelog: bytes, *, instead_of: Record | None) -> None:
+        """Lay down a record's folder at once; ``instead_of`` is the same release by a plan that came to nothing."""
+        if instead_of is not None and _came_to_something(instead_of):
+            raise PartlyDone(
+                f"release `{record.id}` was begun as `{instead_of.name}` by another plan, and some of it is done",
+                hint=f"`relman resume {instead_of.name}` finishes it",
+            )
+        folder = self._layout.record(record.stream, record.name)
+        fresh = folder.with_name(f".new-{record.name}")
+        make_folder(fresh)
+        for name, content in (
+            ("plan.json", plan),
+            ("changelog.json", changelog),
+            ("record.json", record_bytes(record)),
+        ):
+            write_file(fresh / name, content)
+        with touching(folder):
+            if instead_of is not None:
+                self._layout.record(record.stream, instead_of.name).rename(folder.with_name(f".old-{instead_of.name}"))
+            fresh.rename(folder)
+            sync_folder(folder.parent)
+        if instead_of is not None:
+            Journal(self._layout.journal(record.stream, instead_of.name)).remove()
+            self._sweep(record.stream)
+
+    def _sweep(self, stream: str) -> None:
+        """Remove what a killed run left half-made. Nothing there was ever acted upon."""
+        folder = self._layout.stream(stream)
+        with touching(folder):
+            for pattern in (".new-*", ".old-*"):
+                for path in folder.glob(pattern):
+                    shutil.rmtree(path)
+
+    def keep_contents(self, document: bytes) -> Digest:
+        """Keep a `relman.contents/1` document; its digest is what records name it by."""
+        with self._layout.writing():
+            return store.keep(self._layout, document)
+
+    def prune(self) -> tuple[Digest, ...]:
+        """Remove the lists of contents that no current, previous or unfinished release names; answers with those."""
+        with self._layout.writing():
+            return self._prune()
+
+    def _prune(self) -> tuple[Digest, ...]:
+        return store.prune(self._layout, _wanted(self.records()))
+
+
+def _age(seen: _Seen) -> tuple[datetime, str, str]:
+    return (seen.record.created, seen.record.version, seen.record.id)
+
+
+def _came_to_something(record: Record) -> bool:
+    return any(receipt.settled or receipt.state is ReceiptState.UNKNOWN for receipt in record.receipts)
+
+
+def _wanted(records: Iterable[Record]) -> set[Digest]:
+    wanted: set[Digest] = set()
+    finished: dict[str, int] = {}
+    for record in records:
+        if record.state is RecordState.FINISHED:
+            finished[record.stream] = finished.get(record.stream, 0) + 1
+        if record.state in _UNFINISHED or (record.state is RecordState.FINISHED and finished[record.stream] <= 2):
+            wanted |= {variant.contents for variant in record.variants if variant.contents is not None}
+    return wanted

@@ -1,0 +1,78 @@
+"""What relman asks of a ledger, wherever it lies: a folder, a branch of a git repository, a table in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from relman.model.oci import Digest
+from relman.model.record import Attempt, Lease, Receipt, Record, RecordState
+
+
+class Session(Protocol):
+    """One run's hold on one release, from the intent to the end.
+
+    ``finished`` says that there is nothing to do: the release was finished before, and this session holds and writes
+    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`.
+    """
+
+    finished: bool
+    taken_over: Lease | None
+
+    @property
+    def record(self) -> Record:
+        """The release as it is known now: after a takeover with what the earlier run noted, open ends `unknown`."""
+
+    def attempt(self, attempt: Attempt) -> None:
+        """Note that an action is about to be tried; on disk when this returns, and the lease renewed.
+
+        Raises `Locked` where another run took over meanwhile: then the action must not be tried.
+        """
+
+    def receipt(self, receipt: Receipt) -> None:
+        """Note what came of an action; on disk when this returns, and the lease renewed.
+
+        Where the disk refuses, the receipt is kept in memory and goes out with whatever is written next.
+        """
+
+    def tags_moved(self, *, now: datetime) -> None:
+        """Write to the ledger that the tags are where they shall be: the record is `partial`."""
+
+    def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
+        """Write what became of the release, and let go of it.
+
+        ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff. A finish that fails
+        leaves all in the journal; it may be called again.
+        """
+
+
+class Ledger(Protocol):
+    """Where records lie. Raises `Malformed`, naming the file, for anything in it that is broken."""
+
+    def records(self, stream: str | None = None) -> tuple[Record, ...]:
+        """All records, or a stream's, the newest first; with what this machine's journals know beyond them."""
+
+    def record(self, wanted: str, stream: str | None = None) -> Record:
+        """The record with this id, version or name (``<version>-<id>``). Raises `NotFound` with what comes close."""
+
+    def plan_of(self, record: Record) -> bytes | None:
+        """The plan that ``record`` carries out, checked against its digest; `None` where it has none."""
+
+    def changelog_of(self, record: Record) -> bytes | None:
+        """The `relman.changelog/1` of ``record``; `None` where it has none."""
+
+    def begin(
+        self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
+    ) -> Session:
+        """Write the intent, which is also the lock of the stream.
+
+        A release that was begun before goes on where it stopped. Raises `Locked` where another run holds the stream,
+        `PartlyDone` where the same release was partly carried out by another plan.
+        """
+
+    def keep_contents(self, document: bytes) -> Digest:
+        """Keep a `relman.contents/1` document; its digest is what records name it by."""
+
+    def contents(self, digest: Digest) -> bytes | None:
+        """A kept document, checked against ``digest``; `None` where it was not kept, or is no longer."""

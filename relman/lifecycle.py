@@ -1,0 +1,326 @@
+"""The walk, whole: what each phase is given, what it hands on, and the only place that asks the plugins.
+
+observe:  configure → resolve → inspect → compose → gate → plan      only reads, safe to repeat
+act:      promote → publish → announce → finish                      only from a plan, one action at a time, resumable
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from os import getpid
+from pathlib import Path
+from typing import Any
+
+from relman import config as configuration
+from relman import hookspecs
+from relman.channel import Channel
+from relman.config import Config
+from relman.documents.changelog import changelog_bytes
+from relman.documents.contents import contents_bytes, contents_from_bytes
+from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
+from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError
+from relman.hookspecs import Executor, Slot
+from relman.http import Client
+from relman.ledger.protocol import Ledger
+from relman.manager import Plugins
+from relman.model.changelog import Changelog, Commit, Section
+from relman.model.contents import Contents
+from relman.model.oci import Digest, Image, Platform, Reference
+from relman.model.plan import Action, GateResult, Plan
+from relman.model.record import Receipt, Record, RecordState
+from relman.model.release import Release
+from relman.model.streams import Stream
+from relman.registry.look import look_at
+from relman.registry.protocol import RegistryWriter
+from relman.render import NotesRenderer, Templates
+from relman.walk import acting, composing, gating, planning
+from relman.walk.compared import Compared
+from relman.walk.comparing import Comparer, Pair, pairs_of_release
+from relman.walk.inspect import Inspector
+from relman.walk.resolve import Resolver, holds_exactly
+from relman.walk.settings import SettingsOf
+from relman.walk.state import StreamState
+from relman.walk.tags import TagBook
+
+
+def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
+    """The configuration, and the tables that plugins understand. Without a ``file``, what holds without one."""
+    slots = tuple(slot for answer in plugins.ask(hookspecs.relman_settings) for slot in answer.values)
+    return (configuration.load(file, slots) if file else configuration.without_file(folder)), slots
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan."""
+
+    config: Config
+    slots: tuple[Slot, ...]
+    plugins: Plugins
+    registry: RegistryWriter
+    http: Client
+    ledger: Ledger
+    clock: Callable[[], datetime]
+
+    # --------------------------------------------------------------------------------------------- observe
+
+    def resolve(self, stream: Stream, *, since: str | None = None) -> Release:
+        """A stream's candidates, pinned, each with what it follows."""
+        return self._resolver.release(stream, since=since)
+
+    def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
+        """A release that the stream had before."""
+        return self._resolver.published(stream, version, since=since)
+
+    def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
+        """What is inside each image, compared with what was inside its predecessor."""
+        return self.comparer.compare(pairs)
+
+    def compose(
+        self, compared: Sequence[Compared], release: Release | None = None, *, note: str | None = None
+    ) -> Changelog:
+        """The changelog of what was compared: commits, sections, groups, and the count that nothing was lost."""
+        stream = self.config.stream(release.stream) if release else None
+        commits = composing.read_commits(compared, self._ask_commits, self.config)
+        context = hookspecs.SectionsContext(
+            release=release,
+            diffs=tuple(one.diff for one in compared if one.diff),
+            commits=commits.ruled,
+            records=self.ledger.records(stream.name) if stream else (),
+            note=note,
+            settings=SettingsOf(self.config, self.slots, stream),
+        )
+        sections: tuple[Section, ...] = tuple(
+            section
+            for answer in self.plugins.ask(hookspecs.relman_sections, context=context)
+            for section in answer.values
+        )
+        return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
+
+    def gate(self, release: Release, compared: Sequence[Compared]) -> tuple[GateResult, ...]:
+        """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered."""
+        stream = self.config.stream(release.stream)
+        rules = gating.rules_of(stream, signed=self.config.signed)
+        context = hookspecs.GatesContext(
+            release=release,
+            stream=stream,
+            rules=rules,
+            diffs=tuple(one.diff for one in compared if one.diff),
+            registry=self.registry,
+            records=self.ledger.records(stream.name),
+            now=self.clock(),
+            settings=SettingsOf(self.config, self.slots, stream),
+        )
+        answers: list[GateResult] = []
+        failures: dict[str, str] = {}
+        for name in self.plugins.answering("relman_gates"):
+            try:
+                answers += self.plugins.ask_one(name, hookspecs.relman_gates, context=context).values
+            except RelmanError as error:
+                failures[name] = error.message
+        return gating.settle(rules, release.candidates, answers, failures)
+
+    def plan(
+        self,
+        stream: Stream,
+        *,
+        since: str | None = None,
+        note: str | None = None,
+        overrides: Sequence[Mapping[str, object]] = (),
+    ) -> Plan:
+        """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
+        self._refuse_half_done(stream)
+        release = self.resolve(stream, since=since)
+        compared = self.inspect(pairs_of_release(release))
+        changelog = self.compose(compared, release, note=note)
+        gates = self.gate(release, compared)
+        renderer = self.renderer(changelog, release.id)
+        context = hookspecs.ActionsContext(
+            release, stream, changelog, renderer, SettingsOf(self.config, self.slots, stream)
+        )
+        actions: list[Action] = [
+            action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values
+        ]
+        last = self._resolver.last_finished(stream.name)
+        return planning.make_plan(
+            release,
+            changelog,
+            gates,
+            actions,
+            renderer.notes("markdown"),
+            config=self.config,
+            changed=last is None or not holds_exactly(last, release.candidates),
+            now=self.clock(),
+            overrides=overrides,
+        )
+
+    def state(self, stream: Stream) -> StreamState:
+        """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
+        records = self.ledger.records(stream.name)
+        released = self._resolver.last_finished(stream.name)
+        gates: tuple[GateResult, ...] = ()
+        release: Release | None = None
+        problem: str | None = None
+        try:
+            release = self.resolve(stream)
+            gates = self.gate(release, ())
+        except (NotFound, ConfigError) as error:
+            problem = error.message
+        return StreamState(
+            name=stream.name,
+            source=stream.source,
+            variants=self._resolver.held(stream, release, released),
+            released=released,
+            unfinished=tuple(record for record in records if record.state in acting.UNFINISHED),
+            gates=gates,
+            problem=problem,
+        )
+
+    # ------------------------------------------------------------------------------------------------- act
+
+    def apply(self, plan: Plan, report: Callable[[Action, Receipt], None]) -> tuple[Record, acting.Outcome | None]:
+        """Carry out ``plan``: promote, publish, announce, finish. Without an outcome there was nothing left to do."""
+        before = self._record(plan.id)
+        if before and before.state is RecordState.FINISHED:
+            return before, None
+        planning.check_fresh(plan, self.config, self.registry, before.receipts if before else ())
+        self._check_gates_again(plan, before)
+        content = plan_bytes(plan)
+        session = self.ledger.begin(
+            planning.record_of(plan, plan_digest(content)),
+            content,
+            changelog_bytes(plan.changelog),
+            host=socket.gethostname(),
+            process=getpid(),
+            now=self.clock(),
+        )
+        if session.finished:
+            return session.record, None
+        taken = session.taken_over
+        tools = acting.Tools(
+            executors=self._executors,
+            reader=self._hands,
+            writer=self._hands,
+            clock=self.clock,
+            report=report,
+            elsewhere=taken is not None and taken.host != socket.gethostname(),
+        )
+        outcome: acting.Outcome | None = None
+        try:
+            outcome = acting.act(plan, session, tools, self.config.stream(plan.stream).on_failure)
+        finally:
+            state = outcome.state if outcome else acting.state_so_far(plan, session.record.receipts)
+            record = session.finish(state, now=self.clock(), contents=self._contents(plan, state))
+        return record, outcome
+
+    def _check_gates_again(self, plan: Plan, before: Record | None) -> None:
+        """Before the first write: the gates as they are now, for the digests that the plan pins."""
+        if before and any(receipt.settled for receipt in before.receipts):
+            return
+        release = self._resolver.pinned(plan)
+        gates = self.gate(release, self.inspect(pairs_of_release(release)))
+        shut = gating.closed(gates, plan.overrides, self.clock())
+        if shut:
+            raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
+
+    @cached_property
+    def _executors(self) -> Mapping[str, Executor[Any, Any]]:
+        executors: dict[str, Executor[Any, Any]] = {}
+        for answer in self.plugins.ask(hookspecs.relman_executors):
+            for executor in answer.values:
+                if executor.kind in executors:
+                    raise PluginError(f"plugin `{answer.plugin}` offers a second executor for `{executor.kind}`")
+                executors[executor.kind] = executor
+        return executors
+
+    def _hands(self, action: Action, executor: Executor[Any, Any]) -> RegistryWriter | Channel:
+        """What the executor of an action reads and writes with: the registry, or its channel and nothing else."""
+        if executor.scope == "registry":
+            return self.registry
+        table = next((table for table in self.config.channels if table.name == action.channel), None)
+        if table is None:
+            raise RelmanError(
+                f"{self.config.where} has no channel `{action.channel}` any more",
+                hint="put its table back, or make a new plan",
+            )
+        return Channel(table, self.config.folder, self.http, self.clock())
+
+    # --------------------------------------------------------------------------------------- what they use
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        records = self.ledger.records()
+        return Resolver(self.config, self.registry, TagBook(self.registry), look_at, records, self.clock())
+
+    @cached_property
+    def comparer(self) -> Comparer:
+        """Reads and compares, with the sources of all plugins in the configured order."""
+        settings = SettingsOf(self.config, self.slots)
+        context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
+        sources = [
+            source
+            for answer in self.plugins.ask(hookspecs.relman_contents_sources, context=context)
+            for source in answer.values
+        ]
+        inspector = Inspector(sources, self.config.packages, self.registry)
+        return Comparer(inspector, self.config.packages, self._kept)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The project's templates before the built-in ones."""
+        return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
+
+    def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
+        """Renders texts of one changelog."""
+        return NotesRenderer(self.templates, changelog, {"authors": self.config.notes.authors, "id": id})
+
+    def describe(self, action: Action) -> str:
+        """One line for people, in the words of the action's executor."""
+        executor = self._executors.get(action.kind)
+        return executor.describe(action) if executor else f"{action.target} (no plugin carries out `{action.kind}`)"
+
+    def look(self, reference: Reference) -> Image:
+        """An image as the registry has it."""
+        return look_at(self.registry, reference)
+
+    def _ask_commits(self, context: hookspecs.CommitsContext) -> tuple[Commit, ...]:
+        return tuple(
+            commit for answer in self.plugins.ask(hookspecs.relman_commits, context=context) for commit in answer.values
+        )
+
+    def _record(self, id: str) -> Record | None:
+        return next((record for record in self.ledger.records() if record.id == id), None)
+
+    def _refuse_half_done(self, stream: Stream) -> None:
+        for record in self.ledger.records(stream.name):
+            content = self.ledger.plan_of(record) if record.state in acting.UNFINISHED else None
+            if content and planning.moved_in_part(plan_from_bytes(content), record.receipts):
+                raise PartlyDone(
+                    f"the tags of `{stream.name}` are partly moved: `{record.version}` is not finished",
+                    hint=f"finish it: `relman resume {record.id}`",
+                )
+
+    def _kept(self, digest: Digest) -> Mapping[Platform, Contents] | None:
+        content = self.ledger.contents(digest)
+        return contents_from_bytes(content) if content else None
+
+    def _contents(self, plan: Plan, state: RecordState) -> Mapping[str, bytes]:
+        """Each variant's contents, to be kept with the record. One that can no longer be read is left out."""
+        if state is not RecordState.FINISHED:
+            return {}
+        kept: dict[str, bytes] = {}
+        for variant in plan.variants:
+            try:
+                image = look_at(self.registry, variant.reference)
+                lists = {
+                    part.platform: self.comparer.inspector.contents(image.reference, part)
+                    for part in image.platforms
+                    if part.platform in variant.platforms
+                }
+            except RelmanError:
+                continue
+            kept[variant.name] = contents_bytes(lists)
+        return kept

@@ -1,0 +1,208 @@
+"""Being let in: challenges (RFC 9110, 11.6.1) and tokens (Docker Registry v2 token authentication).
+
+A login or a token goes to the registry that it is for and to the token server that this registry names, over TLS (save
+for loopback and hosts named insecure); never to where a redirect leads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from relman.connections import is_loopback, web_address
+from relman.curl import shown
+from relman.errors import Malformed, Passing, Unequipped
+from relman.http import Answer, Client, Repeat
+from relman.redaction import register
+from relman.registry.credentials import Credentials, CredentialStore
+
+Scopes = tuple[str, ...]
+
+_CHALLENGE_LIMIT = 8192
+_DEFAULT_SECONDS = 60.0
+_MARGIN = 10.0
+_PAIR = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)')
+_SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9_-]*)(?=\s|,|$)(?!\s*=)")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """How a server wants to be asked: ``scheme`` in lower case, ``parameters`` by their lower-case names."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(hash=False)
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Every challenge in the value of WWW-Authenticate, several headers joined by commas. Nonsense ends the list."""
+    text, found, position = header[:_CHALLENGE_LIMIT], [], 0
+    while match := _SCHEME.match(text, position):
+        position = match.end()
+        parameters: dict[str, str] = {}
+        while pair := _PAIR.match(text, position):
+            name, value = pair[1].lower(), pair[2]
+            if value.startswith('"'):
+                value = re.sub(r"\\(.)", r"\1", value[1:-1])
+            parameters.setdefault(name, value)
+            position = pair.end()
+        found.append(Challenge(match[1].lower(), parameters))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    value: str
+    until: float
+
+
+def host_and_port(netloc: str) -> str:
+    """A network location without user and password."""
+    return netloc.rpartition("@")[2]
+
+
+def is_plain(host: str, insecure: frozenset[str]) -> bool:
+    """Whether this host, with an optional port, is spoken to without TLS: loopback, or named so."""
+    name = urlsplit(f"//{host}").hostname or ""
+    return is_loopback(name) or host in insecure or name in insecure
+
+
+class Authorizer:
+    """What to show one registry. For any number of threads; a token is fetched once for all that need it.
+
+    ``host`` is the name in references, by which logins are found.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        client: Client,
+        store: CredentialStore,
+        insecure: frozenset[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._host = host
+        self._client = client
+        self._store = store
+        self._insecure = insecure
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._challenge: Challenge | None = None
+        self._wanted: dict[Scopes, Scopes] = {}
+        self._tokens: dict[Scopes, _Token] = {}
+        self._fetching: dict[Scopes, threading.Lock] = {}
+
+    def header(self, scopes: Scopes) -> str | None:
+        """The value of Authorization for these scopes; `None` as long as the registry has not asked for any.
+
+        Raises `Unequipped` where it asks and there is no login, or the token server refuses it.
+        """
+        challenge = self._challenge
+        if challenge is None:
+            return None
+        if challenge.scheme == "basic":
+            found = self._credentials(scopes)
+            if found is None or not found.username:
+                raise self.refused("wants a login, and there is none", scopes)
+            return found.basic
+        with self._lock:
+            gate = self._fetching.setdefault(scopes, threading.Lock())
+        with gate:
+            token = self._tokens.get(scopes)
+            if token is None or token.until <= self._clock():
+                token = self._fetch(challenge, scopes)
+                self._tokens[scopes] = token
+        return f"Bearer {token.value}"
+
+    def challenged(self, answer: Answer, scopes: Scopes, used: str | None) -> None:
+        """Learn from a 401: how to ask, and that ``used`` is no good any more. Raises `Unequipped` for unknown ways."""
+        challenges = {c.scheme: c for c in reversed(parse_challenges(answer.headers.get("www-authenticate", "")))}
+        challenge = challenges.get("bearer") or challenges.get("basic")
+        if challenge is None:
+            raise self.refused("refuses, and does not say how to log in", scopes)
+        asked = tuple(challenge.parameters.get("scope", "").split())
+        with self._lock:
+            self._challenge = challenge
+            if asked:
+                self._wanted[scopes] = tuple(dict.fromkeys((*scopes, *asked)))
+            token = self._tokens.get(scopes)
+            if token is not None and used == f"Bearer {token.value}":
+                del self._tokens[scopes]
+
+    def refused(self, why: str, scopes: Scopes) -> Unequipped:
+        """The error for a registry that does not let us in."""
+        found = self._credentials(scopes)
+        who = f"as `{found.username or 'token'}` (from `{found.origin}`)" if found else "without a login"
+        name = _repository(scopes)
+        place = f"{self._host}/{name}" if name else self._host
+        return Unequipped(
+            f"`{self._host}` {why}: asked for `{place}` {who}",
+            hint=f"log in with `skopeo login {self._host}`, and check that the name is right",
+        )
+
+    def _credentials(self, scopes: Scopes) -> Credentials | None:
+        return self._store.find(self._host, _repository(scopes))
+
+    def _fetch(self, challenge: Challenge, scopes: Scopes) -> _Token:
+        realm = challenge.parameters.get("realm", "")
+        self._check_realm(realm)
+        fields = [("service", service)] if (service := challenge.parameters.get("service")) else []
+        fields += [("scope", scope) for scope in self._wanted.get(scopes, scopes)]
+        found = self._credentials(scopes)
+        if found is not None and found.identity_token:
+            answer = self._trade(realm, fields, found.identity_token)
+        else:
+            parts = urlsplit(realm)
+            query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *fields])
+            url = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+            headers = {"Authorization": found.basic} if found is not None and found.username else {}
+            answer = self._client.request("GET", url, headers=headers)
+        if answer.status in (400, 401, 403, 404):
+            raise self.refused(f"gives no token ({answer.status})", scopes)
+        if answer.status != 200:
+            raise Passing(f"`{host_and_port(urlsplit(realm).netloc)}` answered {answer.status} when asked for a token")
+        return self._read(answer)
+
+    def _trade(self, realm: str, fields: list[tuple[str, str]], identity_token: str) -> Answer:
+        form = [(name, value) for name, value in fields if name != "scope"]
+        form.append(("scope", " ".join(value for name, value in fields if name == "scope")))
+        form += [("grant_type", "refresh_token"), ("client_id", "relman"), ("refresh_token", identity_token)]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        # A token may be asked for twice; nothing is changed by it.
+        return self._client.request(
+            "POST", realm, headers=headers, content=urlencode(form).encode(), repeat=Repeat.ALWAYS
+        )
+
+    def _check_realm(self, realm: str) -> None:
+        parts = web_address(realm, f"`{self._host}` names its token server: ")
+        netloc = host_and_port(parts.netloc)
+        allowed = is_plain(self._host, self._insecure) and is_plain(netloc, self._insecure)
+        if parts.scheme == "http" and not allowed:
+            raise Malformed(
+                f"`{self._host}` names `{shown(realm)}` as its token server: a login is not sent without TLS",
+                hint=f"where that is meant, add `{self._host}` and `{netloc}` to `insecure` under `[registry]`",
+            )
+
+    def _read(self, answer: Answer) -> _Token:
+        where = f"the token server `{host_and_port(urlsplit(answer.url).netloc)}`"
+        try:
+            value = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            raise Malformed(f"{where} did not answer with JSON") from None
+        token = (value.get("token") or value.get("access_token")) if isinstance(value, dict) else None
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise Malformed(f"{where} answered without a token")
+        register(token)
+        seconds = value.get("expires_in")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+            seconds = _DEFAULT_SECONDS
+        return _Token(token, self._clock() + max(seconds - _MARGIN, seconds / 2))
+
+
+def _repository(scopes: Scopes) -> str:
+    first = next((scope for scope in scopes if scope.startswith("repository:")), "")
+    return first.split(":")[1] if first else ""

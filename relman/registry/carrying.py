@@ -1,0 +1,57 @@
+"""Copying an image piece by piece, digests kept: children before their index, blobs before what refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from relman.errors import Malformed, UsageError
+from relman.model.oci import Descriptor, Reference, Repository
+from relman.registry.manifests import read_manifest
+from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+
+WORKERS = 8
+_DEPTH = 3
+
+CarryBlob = Callable[[Descriptor], None]
+
+
+def require_pinned(source: Reference) -> None:
+    """Refuse what is not given by digest: a tag may point elsewhere before the copy is done."""
+    if not source.pinned:
+        raise UsageError(f"`{source}` is not pinned: only a digest can be copied")
+
+
+def family(reader: RegistryReader, root: Reference) -> tuple[Manifest, ...]:
+    """The manifest at ``root`` and all that it lists, children first, each once. Raises `NotFound` where one lacks."""
+    found: dict[str, Manifest] = {}
+
+    def visit(reference: Reference, depth: int) -> None:
+        if reference.digest in found:
+            return
+        if depth > _DEPTH:
+            raise Malformed(f"`{root}` holds indexes in indexes, more than {_DEPTH} deep")
+        manifest = reader.manifest(reference)
+        parts = read_manifest(manifest.content, manifest.descriptor.media_type, f"`{reference}`")
+        for child in parts.children:
+            visit(root.repository.digest(child.digest), depth + 1)
+        found[manifest.descriptor.digest] = manifest
+
+    visit(root, 0)
+    return tuple(found.values())
+
+
+def carry(
+    reader: RegistryReader, writer: RegistryWriter, source: Reference, target: Repository, carry_blob: CarryBlob
+) -> None:
+    """Copy a pinned image, all platforms. Manifests that ``target`` has are not written again, nor are their blobs."""
+    require_pinned(source)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for manifest in family(reader, source):
+            digest, media_type = manifest.descriptor.digest, manifest.descriptor.media_type
+            if writer.resolve(target.digest(digest)) is not None:
+                continue
+            parts = read_manifest(manifest.content, media_type, f"`{source.repository.digest(digest)}`")
+            for _ in pool.map(carry_blob, parts.blobs):
+                pass
+            writer.put_manifest(target, manifest.content, media_type)

@@ -1,0 +1,82 @@
+"""What every template can use: the changelog's own fields, and what is read off them to be printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
+from relman.model.changelog import Changelog, Commit
+from relman.model.contents import Identity
+from relman.model.diff import ChangeKind
+from relman.render.tables import SYMBOLS, classic_title, lines, majors, majors_by_trait, tables, undone
+
+BEFORE_THE_PACKAGES = 50
+"""Sections of a lower rank stand before the packages."""
+
+_LOOK_TWICE = (ChangeKind.DOWNGRADED, ChangeKind.REMOVED)
+_HEADINGS = (("Breaking changes", None), ("Features", "feat"), ("Fixes", "fix"), ("Other", None))
+
+
+def standard_values(changelog: Changelog) -> dict[str, object]:
+    """The values by name: every field of `Changelog`, and these.
+
+    ``changelog`` is the value itself, ``revision`` the first variant's (or empty). ``listed`` are the commits that no
+    rule left out; ``undone`` pairs of a commit and the one that takes it back; ``commit_groups`` the other listed ones
+    under their headings; ``excluded`` how many each rule left out. ``tables`` and ``major_lines`` are groups and
+    majors as they are printed, ``look_twice`` the rows that a reader must not miss (downgraded, removed), each after
+    the title of its group. ``counts`` are the changed packages by kind and ``packages_changed`` all of them, each
+    package once, however many variants have it. ``compared`` is false where no image has a predecessor.
+    """
+    listed = tuple(commit for commit in changelog.commits if commit.listed)
+    pairs = tuple(pair for pair in undone(changelog.commits) if any(commit.listed for commit in pair))
+    folded = {commit.sha for pair in pairs for commit in pair}
+    printed = tables(changelog)
+    sections = sorted(changelog.sections, key=lambda section: (section.rank, section.id))
+    own: dict[str, object] = {field.name: getattr(changelog, field.name) for field in fields(changelog)}
+    return own | {
+        "changelog": changelog,
+        "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
+        "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
+        "listed": listed,
+        "undone": pairs,
+        "commit_groups": commit_groups(commit for commit in listed if commit.sha not in folded),
+        "excluded": dict(Counter(commit.reason for commit in changelog.commits if not commit.listed).most_common()),
+        "sections_before": tuple(section for section in sections if section.rank < BEFORE_THE_PACKAGES),
+        "sections_after": tuple(section for section in sections if section.rank >= BEFORE_THE_PACKAGES),
+        "tables": printed,
+        "look_twice": tuple((t.title, e) for t in printed for e in t.entries if e.kind in _LOOK_TWICE),
+        "major_lines": majors(changelog),
+        "majors_by_trait": majors_by_trait(changelog),
+        "counts": counts(changelog),
+        "packages_changed": len({identity for _, identity in _changes(changelog)}),
+        "symbols": SYMBOLS,
+        "lines": lines,
+        "classic_title": classic_title,
+    }
+
+
+def counts(changelog: Changelog) -> Mapping[ChangeKind, int]:
+    """How many packages made each kind of change, in any variant; kinds that did not occur are left out.
+
+    A package that was upgraded in one variant and added in another counts under both.
+    """
+    found = Counter(kind for kind, _ in set(_changes(changelog)))
+    return {kind: found[kind] for kind in SYMBOLS if found[kind]}
+
+
+def _changes(changelog: Changelog) -> Iterable[tuple[ChangeKind, Identity]]:
+    for group in changelog.groups:
+        for row in group.rows:
+            for package in row.packages:
+                yield row.kind, Identity(row.ecosystem, package.name, package.arch)
+
+
+def commit_groups(commits: Iterable[Commit]) -> Mapping[str, tuple[Commit, ...]]:
+    """Commits under their headings, each once and in their order; headings without any are left out."""
+    found: dict[str, list[Commit]] = {heading: [] for heading, _ in _HEADINGS}
+    headings = {type: heading for heading, type in _HEADINGS if type}
+    for commit in commits:
+        heading = "Breaking changes" if commit.breaking else headings.get(commit.type or "", "Other")
+        found[heading].append(commit)
+    return {heading: tuple(those) for heading, those in found.items() if those}

@@ -1,0 +1,67 @@
+"""inspect: what is inside an image, from the first source that can say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from relman.config.values import Packages
+from relman.errors import Malformed, RelmanError
+from relman.hookspecs import ContentsSource, ImageUnderRead
+from relman.model.contents import Contents, Unavailable
+from relman.model.oci import PlatformImage, Reference
+from relman.registry.protocol import RegistryReader
+
+AT_ONCE = 4
+"""Lists read at the same time. An SBOM may have 150 MB, and each that is being read is held once."""
+
+
+class Inspector:
+    """Reads contents by asking the sources in the configured order, and reads each image once."""
+
+    def __init__(self, sources: Iterable[ContentsSource], packages: Packages, reader: RegistryReader) -> None:
+        by_name = {source.name: source for source in sources}
+        self._sources = tuple(by_name[name] for name in packages.sources if name in by_name)
+        self._absent = tuple(name for name in packages.sources if name not in by_name)
+        self._minimum = packages.minimum
+        self._reader = reader
+        self._known: dict[object, Contents] = {}
+        self._lock = threading.Lock()
+
+    def contents(self, reference: Reference, image: PlatformImage | None) -> Contents:
+        """The contents of one platform's image, or of the file that ``reference`` names (``image`` is then `None`).
+
+        Raises `Malformed` when no source serves, with each one's reason: never an empty list.
+        """
+        key = image.manifest.digest if image else reference
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+        found = self._ask(ImageUnderRead(reference, image, self._reader))
+        with self._lock:
+            self._known[key] = found
+        return found
+
+    def _ask(self, image: ImageUnderRead) -> Contents:
+        reasons: list[str] = []
+        for source in self._sources:
+            try:
+                answer = source.read(image)
+            except RelmanError as error:
+                error.add_note(f"while reading the source `{source.name}` of `{image.reference}`")
+                raise
+            if isinstance(answer, Unavailable):
+                reasons.append(f"{source.name}: {answer.reason}")
+            elif len(answer.packages) < self._minimum:
+                reasons.append(
+                    f"{source.name}: lists {len(answer.packages)} packages, fewer than the {self._minimum} of "
+                    "`[packages] minimum`: a list that was cut, or a placeholder"
+                )
+            else:
+                return answer
+        reasons += [f"{name}: no plugin offers it" for name in self._absent]
+        platform = f" ({image.image.platform})" if image.image else ""
+        raise Malformed(
+            f"cannot tell what is inside `{image.reference}`{platform}: no source serves\n  " + "\n  ".join(reasons),
+            hint="attach an SBOM to the image, or set `[packages] sources` and `minimum`",
+        )

@@ -1,0 +1,136 @@
+"""plan: everything that a release would do, as one value that survives in a file; and whether it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from relman.config import Config
+from relman.errors import StalePlan
+from relman.model.changelog import Changelog
+from relman.model.oci import parse_repository
+from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
+from relman.model.record import Receipt, Record, RecordedVariant, RecordState
+from relman.model.release import Candidate, Release
+from relman.model.streams import SourceMoved
+from relman.registry.protocol import RegistryReader
+
+
+def make_plan(
+    release: Release,
+    changelog: Changelog,
+    gates: Sequence[GateResult],
+    actions: Iterable[Action],
+    notes: str,
+    *,
+    config: Config,
+    changed: bool,
+    now: datetime,
+    overrides: Sequence[Mapping[str, object]] = (),
+) -> Plan:
+    """The plan of ``release``. One that changes nothing has no actions."""
+    return Plan(
+        id=release.id,
+        project=release.project,
+        stream=release.stream,
+        version=release.version,
+        previous=release.previous,
+        previous_id=release.previous_id,
+        created=now,
+        config=config.pinned,
+        changed=changed,
+        variants=tuple(_planned(candidate, release) for candidate in release.candidates),
+        gates=tuple(gates),
+        actions=ordered(actions) if changed else (),
+        assumed=release.assumed,
+        changelog=changelog,
+        notes=notes,
+        overrides=tuple(overrides),
+    )
+
+
+def _planned(candidate: Candidate, release: Release) -> PlannedVariant:
+    return PlannedVariant(
+        name=candidate.variant.name,
+        reference=candidate.place.repository.digest(candidate.image.digest),
+        digest=candidate.image.digest,
+        platforms=tuple(part.platform for part in candidate.image.platforms),
+        revision=candidate.revision,
+        previous_digest=candidate.follows.digest if candidate.follows else None,
+        source=candidate.image.reference if release.source else None,
+        tags={move.reference.tag or "": move.before for move in candidate.moves},
+    )
+
+
+def record_of(plan: Plan, plan_digest: str) -> Record:
+    """The record that a plan begins: its intent."""
+    from relman.model.oci import Digest
+
+    return Record(
+        id=plan.id,
+        project=plan.project,
+        stream=plan.stream,
+        version=plan.version,
+        previous=plan.previous_id,
+        state=RecordState.INTENDED,
+        created=plan.created,
+        finished=None,
+        plan=Digest(plan_digest),
+        variants=tuple(
+            RecordedVariant(
+                name=variant.name,
+                reference=str(variant.reference.repository),
+                digest=variant.digest,
+                previous_digest=variant.previous_digest,
+                platforms=variant.platforms,
+                revision=variant.revision,
+            )
+            for variant in plan.variants
+        ),
+        gates=plan.gates,
+        overrides=plan.overrides,
+    )
+
+
+def check_fresh(plan: Plan, config: Config, reader: RegistryReader, known: Sequence[Receipt]) -> None:
+    """Whether what the plan assumed still holds, just before acting. Raises `StalePlan` that says what has moved.
+
+    A tag may hold what it held when the plan was made, or what the plan gives it. A source that moved on matters only
+    where the stream says so and nothing was written yet.
+    """
+    if plan.config != config.pinned:
+        raise StalePlan(
+            "the configuration of project, registry, variants or streams has changed since the plan was made",
+            hint=f"make a new plan: `relman plan {plan.stream}`",
+        )
+    settled = {receipt.key for receipt in known if receipt.settled}
+    begun = any(action.key in settled for action in plan.actions if action.stage <= Stage.SEAL)
+    refuses = config.stream(plan.stream).on_source_moved is SourceMoved.REFUSE
+    for variant in plan.variants:
+        repository = parse_repository(str(variant.reference.repository))
+        for tag, before in variant.tags.items():
+            found = reader.resolve(repository.tag(tag))
+            held = found.digest if found else None
+            if held not in (before, variant.digest):
+                raise StalePlan(
+                    f"`{repository}:{tag}` held {before.short if before else 'nothing'} when the plan was made, and "
+                    f"holds {held.short if held else 'nothing'} now",
+                    hint=f"make a new plan: `relman plan {plan.stream}`",
+                )
+        if refuses and not begun and variant.source and variant.source.tag:
+            found = reader.resolve(variant.source.repository.tag(variant.source.tag))
+            if found is None or found.digest != variant.digest:
+                now = found.digest.short if found else "nothing"
+                raise StalePlan(
+                    f"the source `{variant.source.repository}:{variant.source.tag}` moved on from "
+                    f'{variant.digest.short} to {now}, and `{plan.stream}` has on_source_moved = "refuse"',
+                    hint=f"make a new plan: `relman plan {plan.stream}`",
+                )
+
+
+def moved_in_part(plan: Plan, known: Sequence[Receipt]) -> bool:
+    """Whether some, but not all, of the tags of an unfinished release have moved, or may have."""
+    touched = {receipt.key for receipt in known if receipt.settled or receipt.state == "unknown"}
+    tags = [action.key for action in plan.actions if action.stage in (Stage.PROMOTE, Stage.SEAL)]
+    settled = {receipt.key for receipt in known if receipt.settled}
+    return any(key in touched for key in tags) and not all(key in settled for key in tags)

@@ -1,0 +1,52 @@
+"""What `relman status` tells: what each stream holds, what waits to enter it, and what is unfinished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relman.model.oci import Digest
+from relman.model.plan import GateResult
+from relman.model.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class VariantState:
+    """One variant in a stream. ``holds`` is `None` where its tag is not there; ``waits`` where nothing newer does."""
+
+    name: str
+    holds: Digest | None
+    version: str | None
+    created: datetime | None
+    waits: Digest | None
+    waiting_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """One stream. ``released`` is its last finished record, ``problem`` why its release could not be worked out."""
+
+    name: str
+    source: str | None
+    variants: tuple[VariantState, ...]
+    released: Record | None
+    unfinished: tuple[Record, ...]
+    gates: tuple[GateResult, ...]
+    problem: str | None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a release would change something."""
+        return any(variant.waits for variant in self.variants)
+
+
+def age(then: datetime, now: datetime) -> str:
+    """`3 h`, `12 d`: how long ago, as people say it."""
+    passed = now - then
+    if passed < timedelta(0):
+        return "in the future"
+    if passed < timedelta(hours=1):
+        return f"{passed.seconds // 60} min"
+    if passed < timedelta(days=2):
+        return f"{int(passed.total_seconds() // 3600)} h"
+    return f"{passed.days} d"

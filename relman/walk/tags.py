@@ -1,0 +1,123 @@
+"""What the tags of a repository say: which are dated, what each holds, which one is a given build."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar
+
+from relman.errors import NotFound
+from relman.model.oci import Digest, Image, Reference, Repository
+from relman.model.streams import Place, Stream, Version
+from relman.registry.protocol import RegistryReader
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+WORKERS = 16
+"""Requests under way at once: enough to hide the distance to a registry, few enough not to be throttled."""
+
+_AT_ONCE = 8
+_CLOCK_SKEW = timedelta(days=2)
+
+
+def in_parallel(function: Callable[[A], B], items: Iterable[A], *, workers: int = WORKERS) -> tuple[B, ...]:
+    """``function`` of every item, in the order of the items; the first failure ends it."""
+    items = tuple(items)
+    if len(items) < 2:
+        return tuple(map(function, items))
+    with ThreadPoolExecutor(min(workers, len(items))) as pool:
+        return tuple(pool.map(function, items))
+
+
+class TagBook:
+    """A registry's tags as one run sees them: each list and each tag is asked for once."""
+
+    def __init__(self, reader: RegistryReader) -> None:
+        self._reader = reader
+        self._lists: dict[Repository, tuple[str, ...]] = {}
+        self._held: dict[Reference, Digest | None] = {}
+        self._lock = threading.Lock()
+
+    def list(self, repository: Repository) -> tuple[str, ...]:
+        """Every tag; empty for a repository that is not there yet."""
+        with self._lock:
+            known = self._lists.get(repository)
+        if known is None:
+            try:
+                known = self._reader.tags(repository)
+            except NotFound:
+                known = ()
+            with self._lock:
+                self._lists[repository] = known
+        return known
+
+    def holds(self, reference: Reference) -> Digest | None:
+        """The digest that a tag points at, or `None` where there is no such tag."""
+        with self._lock:
+            if reference in self._held:
+                return self._held[reference]
+        found = self._reader.resolve(reference)
+        digest = found.digest if found else None
+        with self._lock:
+            self._held[reference] = digest
+        return digest
+
+    def dated(self, stream: Stream, place: Place) -> tuple[Version, ...]:
+        """Every build that the stream's patterns read in the variant's repository, the newest first.
+
+        Of two tags for one (date, point), the one that the earlier pattern reads comes first.
+        """
+        read = [(tag, stream.read(tag, place.variant)) for tag in self.list(place.repository)]
+        versions = [version for _, version in read if version]
+        rank = {version.tag: _pattern_rank(stream, version, place) for version in versions}
+        return tuple(sorted(versions, key=lambda v: (*(-x for x in _number(v)), rank[v.tag], v.tag)))
+
+    def build(self, stream: Stream, place: Place, image: Image) -> Version | None:
+        """The dated tag that holds ``image``: the first pattern that reads one, then the highest (date, point).
+
+        Tags of days before the image was made cannot hold it and are not asked for; two days are allowed for clocks.
+        """
+        created = min((part.created for part in image.platforms if part.created), default=None)
+        oldest = (created - _CLOCK_SKEW).date() if created else None
+        for pattern in stream.versions:
+            versions = sorted(
+                (v for tag in self.list(place.repository) if (v := pattern.read(tag, place.variant.suffix))),
+                key=lambda version: version.order,
+                reverse=True,
+            )
+            recent = [version for version in versions if oldest is None or version.date >= oldest]
+            found = self._first(recent, place, lambda digest: digest == image.digest)
+            if found:
+                return found
+        return None
+
+    def newest_other(
+        self, stream: Stream, place: Place, but: frozenset[Digest], before: Version | None
+    ) -> Version | None:
+        """The newest dated build whose digest is none of ``but``, older than ``before`` where that is given."""
+        versions = [v for v in self.dated(stream, place) if before is None or v.order < before.order]
+        return self._first(versions, place, lambda digest: digest is not None and digest not in but)
+
+    def _first(
+        self, versions: Sequence[Version], place: Place, fits: Callable[[Digest | None], bool]
+    ) -> Version | None:
+        for start in range(0, len(versions), _AT_ONCE):
+            some = versions[start : start + _AT_ONCE]
+            # The first alone: it nearly always fits, and asking for eight where one will do is eight times the cost.
+            for part in (some[:1], some[1:]) if start == 0 else (some,):
+                digests = in_parallel(lambda v: self.holds(place.repository.tag(v.tag)), part)
+                for version, digest in zip(part, digests, strict=True):
+                    if fits(digest):
+                        return version
+        return None
+
+
+def _number(version: Version) -> tuple[int, int]:
+    return (version.date.toordinal(), version.point)
+
+
+def _pattern_rank(stream: Stream, version: Version, place: Place) -> int:
+    return next(i for i, pattern in enumerate(stream.versions) if pattern.read(version.tag, place.variant.suffix))

@@ -1,0 +1,16 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real docker-registry for the whole run, ``127.0.0.1:PORT``: use a repository name of your own."""
+    with servers.docker_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host

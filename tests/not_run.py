@@ -1,0 +1,50 @@
+"""Names, before pytest's closing line, what did not run on this machine and why. `./dev test` loads it."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import pytest
+
+TOOLS = {
+    "docker-registry": "tests against a real registry server",
+    "git": "tests of commits and of records in a branch",
+    "rpm": "tests that read an rpm database with rpm itself",
+    "rpmbuild": "tests that build rpm packages",
+    "skopeo": "tests that copy and read images with skopeo",
+    "zstd": "tests that compress with zstd itself",
+}
+"""Programs that some tests want, and what is lost without each."""
+
+
+def reasons(skipped: list[pytest.TestReport]) -> Counter[str]:
+    """Why tests were skipped, with how many for each reason."""
+    found: Counter[str] = Counter()
+    for report in skipped:
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found[text.removeprefix("Skipped: ").strip() or "no reason given"] += 1
+    return found
+
+
+def lines(skipped: Counter[str], deselected: int, missing: dict[str, str]) -> list[str]:
+    """One line for each thing that did not run; never empty, since silence could mean either."""
+    out = [f"not run on this machine: {what}: `{tool}` is not installed" for tool, what in sorted(missing.items())]
+    out += [f"not run on this machine: {_tests(count)}: {reason}" for reason, count in sorted(skipped.items())]
+    if deselected:
+        out.append(f"not run on this machine: {_tests(deselected)}: deselected on the command line")
+    return out or ["not run on this machine: nothing, everything ran"]
+
+
+def _tests(count: int) -> str:
+    return "1 test" if count == 1 else f"{count} tests"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the list."""
+    missing = {tool: what for tool, what in TOOLS.items() if shutil.which(tool) is None}
+    skipped = reasons(terminalreporter.stats.get("skipped", []))
+    deselected = len(terminalreporter.stats.get("deselected", []))
+    terminalreporter.section("not run")
+    for line in lines(skipped, deselected, missing):
+        terminalreporter.line(line)
