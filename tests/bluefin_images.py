@@ -55,9 +55,9 @@ def publish(
     formats: Mapping[str, str] = FORMATS,
     by_fallback_tag: bool = False,
 ) -> Published:
-    """Write every build below ``prefix``: the newest holds the moving tags.
+    """Write every build of the variants that ``formats`` names below ``prefix``: the newest holds the moving tags.
 
-    Only the variants that ``formats`` names. Between the builds lies a daily one, which shares the bare `44.…` spelling with them and is never stable; beside
+    Between the builds lies a daily one, which shares the bare `44.…` spelling with them and is never stable; beside
     them lie a signature's tag and the tag of a pull request.
     """
     digests: dict[tuple[str, int], Digest] = {}

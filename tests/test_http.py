@@ -399,7 +399,7 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 
 def test_a_stream_begins_after_busy_answers_and_says_where_it_was_cut(client: Client, serve: Serve) -> None:
     server = serve(Reply(503), Reply(reset=True), Reply(200, {}, b"x" * 100_000, cut=70_000))
-    got = []
+    got: list[bytes] = []
 
     with pytest.raises(Passing, match="in whole"), client.stream(f"{server.url}/x") as stream:
         got.extend(stream.pieces)

@@ -957,3 +957,14 @@ def test_a_broken_record_of_another_stream_does_not_make_a_finished_release_fail
 
     assert finished.state is RecordState.FINISHED
     assert ledger.contents(Digest.of(b"testing")) == b"testing"
+
+
+def test_what_a_killed_run_left_half_made_is_swept_up_by_the_next(ledger: FolderLedger, tmp_path: Path) -> None:
+    for left in ("stable/.new-stable-20250601-0/plan.json", "stable/.old-stable-20250601-0/record.json"):
+        (tmp_path / "releases" / left).parent.mkdir(parents=True)
+        (tmp_path / "releases" / left).write_text("half")
+
+    assert ledger.records() == ()
+    begin(ledger, composed())
+
+    assert [path.name for path in (tmp_path / "releases/stable").iterdir()] == ["stable-20250608-0123456789abcdef"]

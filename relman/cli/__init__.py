@@ -54,8 +54,7 @@ def _run() -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _explain_usage(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; safe to run again", err=True)
         return _leave(130)
@@ -71,6 +70,15 @@ def _leave(code: int) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _explain_usage(error: click.ClickException) -> int:
+    message = error.format_message().rstrip(".")
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {message[:1].lower()}{message[1:]}", err=True)
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.UsageError) and context:
+        click.echo(f"{click.style('hint', fg='cyan')}: `{context.command_path} --help`", err=True)
+    return error.exit_code
 
 
 def _explain(error: RelmanError) -> None:

@@ -51,7 +51,9 @@ def image(text: str, walk: Lifecycle) -> Reference:
     repository = reference.repository
     if repository.transport is Transport.DOCKER:
         return reference
-    path = os.path.relpath(Path.cwd() / repository.name, walk.config.folder)
+    path = repository.name
+    if not Path(path).is_absolute() and Path.cwd() != walk.config.folder:
+        path = os.path.relpath(Path.cwd() / path, walk.config.folder)
     return Reference(Repository(repository.transport, "", path), reference.tag, reference.digest)
 
 

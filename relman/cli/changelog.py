@@ -50,13 +50,13 @@ def changelog(
         if stream is not None:
             which = walk.config.stream(stream)
             release = walk.published(which, to, since=since) if to else walk.resolve(which, since=since)
-            pairs = pairs_of_release(release)
+            pairs = pairs_of_release(release, wanted)
             for sentence in release.assumed:
                 say(f"note: {sentence}")
         else:
             one, two = walk.look(image(before or "", walk)), walk.look(image(after or "", walk))
             pairs = pairs_of_images(one, two, wanted or walk.config.platforms)
-        compared = walk.inspect([pair for pair in pairs if not wanted or pair.platform in wanted])
+        compared = walk.inspect(pairs)
         made = walk.compose(compared, release, note=introduction)
         renderer = walk.renderer(made, release.id if release else None)
         last = next((r for r in walk.ledger.records(stream) if r.state == "finished"), None) if stream else None

@@ -48,8 +48,8 @@ def diff(
     with lifecycle(needs_config=stream is not None) as walk:
         if stream is not None:
             release = walk.resolve(walk.config.stream(stream), since=since)
-            pairs = [p for p in pairs_of_release(release) if not wanted or p.platform in wanted]
-            diffs = tuple(one.diff for one in walk.inspect(pairs) if one.diff)
+            compared = walk.inspect(pairs_of_release(release, wanted))
+            diffs = tuple(one.diff for one in compared if one.diff)
             for sentence in release.assumed:
                 click.echo(f"note: {sentence}", err=True)
         else:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import TextIO
 
@@ -24,11 +24,11 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("status",),
     ),
     (
-        "What would change for those who run stable? Each package, in full, for each edition.",
-        ("diff", "--stream", "stable"),
+        "Two images, compared package by package. This needs no configuration.",
+        ("diff", "PREFIX/bluefin:stable", "PREFIX/bluefin:testing"),
     ),
     (
-        "The same as notes for readers: what all editions share, what only some have, and the commits between.",
+        "All four at once, as notes for readers: what all share, what only some have, and the commits between.",
         ("changelog", "--stream", "stable"),
     ),
     (
@@ -44,41 +44,45 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The same plan again finds everything done, and changes nothing.", ("apply", "plan.json")),
     ("Where we are now:", ("status",)),
 )
-"""What is said, and the command that shows it."""
+"""What is said, and the command that shows it. ``PREFIX`` is what the images lie below."""
 
 
-def free_folder(below: Path) -> Path:
-    """``relman-demo`` below a folder, or the first of ``relman-demo-2``, ``-3``, … that is not there yet."""
-    names = (NAME if number == 1 else f"{NAME}-{number}" for number in count(1))
-    return next(folder for name in names if not (folder := below / name).exists())
-
-
-def run_tour(folder: Path | None, registry: str | None, out: TextIO) -> int:
+def run_tour(folder: Path, registry: str | None, out: TextIO) -> int:
     """Make the demo in ``folder`` and walk through it; the exit code of the first command that fails, else 0.
 
-    Without ``folder`` it is a new one in the working directory. ``registry`` is the host of a running registry, to
-    push to instead of OCI layouts below the folder. Raises `UsageError` for a folder that holds something.
+    ``registry`` is the host of a running registry, to push to instead of OCI layouts below the folder. Raises
+    `UsageError` for a folder that holds something.
     """
-    folder = folder or free_folder(Path.cwd())
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"`{folder}` is not an empty folder", hint="name a new one; the demo never overwrites")
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"{registry}/{NAME}" if registry else "oci:images"
-    with Registries(folder.resolve()) as registries:
-        build_demo(folder, registries, prefix)
-    where = registry or f"{folder}/images"
-    print(f"Made in {folder}: relman.toml, a git repository in source, and twelve images in {where}.", file=out)
-    print(f"\n$ cd {shlex.quote(str(folder))}", file=out)
+    try:
+        with Registries(folder.resolve()) as registries:
+            build_demo(folder, registries, prefix)
+    except BaseException:  # half a demo would only stand in the way of the next try
+        shutil.rmtree(folder)
+        raise
+    shown = _shown(folder)
+    where = registry or f"{shown}/images"
+    print(f"Made in {shown}: relman.toml, a git repository in source, and twelve images in {where}.", file=out)
+    print(f"\n$ cd {shlex.quote(shown)}", file=out)
     print(
         f"$ export SOURCE_DATE_EPOCH={NOW.timestamp():.0f}   # {NOW:%d %B %Y}, so that you see what this shows",
         file=out,
     )
     for text, arguments in STEPS:
-        code = _step(folder, text, arguments, out)
+        code = _step(folder, text, tuple(word.replace("PREFIX", prefix) for word in arguments), out)
         if code:
             return code
-    print(f"\n{folder} stays: change relman.toml, try `relman tags`, `relman plugins`, or release something.", file=out)
+    print(f"\n{shown} stays: change relman.toml, try `relman tags`, `relman plugins`, or release something.", file=out)
     return 0
+
+
+def _shown(folder: Path) -> str:
+    """The folder as one would type it here."""
+    path = folder.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _step(folder: Path, text: str, arguments: tuple[str, ...], out: TextIO) -> int:

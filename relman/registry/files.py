@@ -76,7 +76,7 @@ def _holds(path: Path, digest: Digest, size: int) -> bool:
             seen = hashlib.new(digest.algorithm)
             while piece := file.read(_PIECE):
                 seen.update(piece)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise refused("read", path, error) from error

@@ -107,9 +107,22 @@ def _side(place: Place, contents: Contents) -> Side:
     return side(reference, image, contents, digest=reference.digest)
 
 
-def pairs_of_release(release: Release) -> tuple[Pair, ...]:
-    """Each candidate with its predecessor, on every platform that is compared."""
-    return tuple(_pair(candidate, platform) for candidate in release.candidates for platform in candidate.platforms)
+def pairs_of_release(release: Release, platforms: Sequence[Platform] = ()) -> tuple[Pair, ...]:
+    """Each candidate with its predecessor, on every platform that is compared, or only on those that are asked for.
+
+    Raises `NotFound` for a platform that none of them has.
+    """
+    there = {platform for candidate in release.candidates for platform in candidate.platforms}
+    for platform in platforms:
+        if platform not in there:
+            hint = f"they are there for {', '.join(sorted(map(str, there)))}"
+            raise NotFound(f"no variant of `{release.stream}` is there for {platform}", hint=hint)
+    return tuple(
+        _pair(candidate, platform)
+        for candidate in release.candidates
+        for platform in candidate.platforms
+        if not platforms or platform in platforms
+    )
 
 
 def _pair(candidate: Candidate, platform: Platform) -> Pair:

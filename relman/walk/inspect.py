@@ -59,7 +59,8 @@ class Inspector:
                 )
             else:
                 return answer
-        reasons += [f"{name}: no plugin offers it" for name in self._absent]
+        if image.image:
+            reasons += [f"{name}: no plugin offers it" for name in self._absent]
         platform = f" ({image.image.platform})" if image.image else ""
         raise Malformed(
             f"cannot tell what is inside `{image.reference}`{platform}: no source serves\n  " + "\n  ".join(reasons),

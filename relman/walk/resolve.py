@@ -249,7 +249,7 @@ class Resolver:
         found = self.tags.newest_other(stream, place, frozenset(unfinished | {candidate.image.digest}), before)
         if found is None:
             return None
-        why = f"there is no record of `{stream.name}`: the newest dated tag with another digest stands for it"
+        why = f"there is no earlier record of `{stream.name}`: the newest dated tag with another digest stands for it"
         return self._tagged(place, found, why)
 
     def _given(self, place: Place, stream: Stream, since: str) -> Predecessor:
