@@ -38,7 +38,7 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     config, slots = configure(plugins, file, here)
     for sentence in config.unread:
         say(f"warning: {sentence}")
-    with Client() as http, Registries(config.folder, insecure=config.insecure) as registries:
+    with Client() as http, Registries(config.folder, config.insecure, client=http) as registries:
         yield Lifecycle(config, slots, plugins, registries, http, FolderLedger(config.ledger), clock())
 
 

@@ -6,22 +6,22 @@ is written down in ``assumed``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relman.config import Config
 from relman.errors import ConfigError, NotFound
-from relman.model.oci import Digest, Image, Reference, parse_repository
+from relman.model.oci import Digest, Image
 from relman.model.plan import Plan, PlannedVariant
 from relman.model.record import Record, RecordedVariant, RecordState
-from relman.model.release import Candidate, Predecessor, Release, TagMove, release_id
-from relman.model.streams import Place, Stream, Variant, Version
+from relman.model.release import Candidate, Predecessor, Release, release_id
+from relman.model.streams import Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
+from relman.walk.moves import Moves
+from relman.walk.predecessors import LookAt, Predecessors
 from relman.walk.state import VariantState
 from relman.walk.tags import TagBook, in_parallel
-
-LookAt = Callable[[RegistryReader, Reference], Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ class Resolver:
         source = self.config.stream(stream.source) if stream.source else stream
         candidates = in_parallel(lambda variant: self._candidate(variant, stream, source), self._variants())
         last = self.last_finished(stream.name)
-        candidates = in_parallel(lambda c: replace(c, follows=self._predecessor(c, stream, last, since)), candidates)
+        candidates = in_parallel(
+            lambda c: replace(c, follows=self._predecessors.of(c, stream, last, since)), candidates
+        )
         id = release_id(
             self.config.project,
             stream.name,
@@ -53,7 +55,7 @@ class Resolver:
         if last and holds_exactly(last, candidates):
             version = last.version  # nothing would move, so nothing is made
         elif stream.source:
-            candidates = self._with_moves(candidates, stream, id)
+            candidates = Moves(self.tags, self.records, self.now.date()).with_moves(candidates, stream, id)
             version = next(move.reference.tag or "" for move in candidates[0].moves if move.dated)
         else:
             version = self._own_version(candidates[0], stream)
@@ -81,7 +83,7 @@ class Resolver:
             if record and recorded is None:
                 return None  # the variant did not exist yet
             digest = recorded.digest if recorded else None
-            tag = self._tag_of(version, stream, place)
+            tag = self._predecessors.tag_of(version, stream, place)
             if digest is None and tag is None:
                 raise NotFound(
                     f"stream `{stream.name}` has no release `{version}`: neither a record nor a dated tag of "
@@ -91,7 +93,7 @@ class Resolver:
             reference = place.repository.digest(digest) if digest else place.repository.tag(tag.tag if tag else "")
             image = self.look_at(self.reader, reference)
             candidate = self._candidate_of(variant, stream, image, tag)
-            return replace(candidate, follows=self._predecessor(candidate, stream, earlier, since, before=tag))
+            return replace(candidate, follows=self._predecessors.of(candidate, stream, earlier, since, before=tag))
 
         candidates = tuple(found for found in in_parallel(find, self._variants()) if found)
         if not candidates:
@@ -146,6 +148,10 @@ class Resolver:
     def _recorded_with(self, stream: Stream, planned: PlannedVariant) -> RecordedVariant | None:
         variants = (r.variant(planned.name) for r in self.records if r.stream == stream.name)
         return next((v for v in variants if v and v.digest == planned.previous_digest), None)
+
+    @property
+    def _predecessors(self) -> Predecessors:
+        return Predecessors(self.config, self.reader, self.tags, self.look_at, self.records)
 
     def last_finished(self, stream: str) -> Record | None:
         """The stream's last finished record, or `None`."""
@@ -217,130 +223,6 @@ class Resolver:
                 hint=f"dated tags are read by {patterns} ([streams.{stream.name}] versions)",
             )
         return candidate.build.tag
-
-    # ---------------------------------------------------------------------------------------- predecessors
-
-    def _predecessor(
-        self,
-        candidate: Candidate,
-        stream: Stream,
-        last: Record | None,
-        since: str | None,
-        *,
-        before: Version | None = None,
-    ) -> Predecessor | None:
-        """What ``candidate`` follows, or `None` where it is the first. The caller's ``since`` decides over all else."""
-        place = candidate.place
-        if since is not None:
-            return self._given(place, stream, since)
-        recorded = last.variant(place.variant.name) if last else None
-        if last and recorded:
-            if recorded.digest:
-                return self._recorded(place, last, recorded)
-            if tag := self._tag_of(last.version, stream, place):
-                return self._tagged(place, tag, f"record `{last.version}` has no digest: its dated tag stands for it")
-        unfinished = {
-            variant.digest
-            for record in self.records
-            if record.stream == stream.name and record.state in (RecordState.INTENDED, RecordState.PARTIAL)
-            for variant in record.variants
-            if variant.digest
-        }
-        found = self.tags.newest_other(stream, place, frozenset(unfinished | {candidate.image.digest}), before)
-        if found is None:
-            return None
-        why = f"there is no earlier record of `{stream.name}`: the newest dated tag with another digest stands for it"
-        return self._tagged(place, found, why)
-
-    def _given(self, place: Place, stream: Stream, since: str) -> Predecessor:
-        for record in self.records:
-            if record.stream == stream.name and since in (record.version, record.id):
-                variant = record.variant(place.variant.name)
-                if variant and variant.digest:
-                    return replace(self._recorded(place, record, variant), why="given by `--from`")
-        tag = self._tag_of(since, stream, place)
-        if tag is None:
-            raise NotFound(
-                f"`--from {since}`: `{place.repository}` has no such dated tag, and `{stream.name}` no such record",
-                hint="`relman records` lists releases",
-            )
-        return self._tagged(place, tag, "given by `--from`")
-
-    def _recorded(self, place: Place, record: Record, variant: RecordedVariant) -> Predecessor:
-        assert variant.digest
-        repository = parse_repository(variant.reference) if variant.reference else place.repository
-        try:
-            image = self.look_at(self.reader, repository.digest(variant.digest))
-        except NotFound:
-            image = None
-        return Predecessor(
-            record.version, variant.digest, image, "the last finished record", variant.revision, variant.contents
-        )
-
-    def _tagged(self, place: Place, version: Version, why: str) -> Predecessor:
-        image = self.look_at(self.reader, place.repository.tag(version.tag))
-        return Predecessor(version.tag, image.digest, image, why, image.platforms[0].revision)
-
-    def _tag_of(self, version: str, stream: Stream, place: Place) -> Version | None:
-        """The variant's dated tag for a release that is named by the first variant's tag, or `None`."""
-        named = stream.read(version, place.variant) or stream.read(version, self.config.variants[0])
-        dated = self.tags.dated(stream, place)
-        exact = next((found for found in dated if found.tag == version), None)
-        if exact or named is None:
-            return exact
-        return next((found for found in dated if found.order == named.order), None)
-
-    def _before(self, record: Record) -> Record | None:
-        return next((r for r in self.records if r.stream == record.stream and r.id == record.previous), None)
-
-    # ----------------------------------------------------------------------------------------------- moves
-
-    def _with_moves(self, candidates: tuple[Candidate, ...], stream: Stream, id: str) -> tuple[Candidate, ...]:
-        """The candidates with every tag that a promotion would write, and what each held when looked at."""
-        begun = next((record for record in self.records if record.id == id), None)
-        if begun and (version := stream.read(begun.version, candidates[0].variant)):
-            day, point = version.date, version.point or None  # the same release again keeps its version
-        else:
-            day, point = self.now.date(), self._free_point(candidates, stream)
-
-        def moves(candidate: Candidate) -> Candidate:
-            suffix, build = candidate.variant.suffix, candidate.build
-            try:
-                moving = [p.make(suffix, today=day, build=build) for p in stream.tags]
-                dated = [p.make(suffix, today=day, build=build, point=point) for p in stream.new_versions]
-            except ValueError as error:
-                raise ConfigError(f"cannot make a tag for `{candidate.variant.name}`: {error}") from error
-            repository = candidate.place.repository
-            made = [(repository.tag(tag), False) for tag in moving] + [(repository.tag(tag), True) for tag in dated]
-            return replace(
-                candidate,
-                moves=tuple(TagMove(reference, self.tags.holds(reference), is_dated) for reference, is_dated in made),
-            )
-
-        return in_parallel(moves, candidates)
-
-    def _free_point(self, candidates: Sequence[Candidate], stream: Stream) -> int | None:
-        """`None` while the tags without a point are unused in every repository, then the first free number from 1."""
-        used = [frozenset(self.tags.list(candidate.place.repository)) for candidate in candidates]
-        points: tuple[int | None, ...] = (None, *range(1, 1000))
-        for point in points:
-            try:
-                free = all(
-                    pattern.make(c.variant.suffix, today=self.now.date(), build=c.build, point=point) not in tags
-                    for pattern in stream.new_versions
-                    for c, tags in zip(candidates, used, strict=True)
-                )
-            except ValueError as error:
-                raise ConfigError(f"cannot make the version of `{stream.name}`: {error}") from error
-            if free:
-                return point
-            if point is None and not any("point" in p.placeholders for p in stream.new_versions):
-                names = ", ".join(f"`{pattern.text}`" for pattern in stream.new_versions)
-                raise ConfigError(
-                    f"{names} of today is taken, and dated tags are never moved",
-                    hint="let `new_version` end in `[.{point}]`, which counts",
-                )
-        raise ConfigError(f"a thousand releases of `{stream.name}` in one day")
 
 
 def holds_exactly(record: Record, candidates: Sequence[Candidate]) -> bool:

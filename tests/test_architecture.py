@@ -1,0 +1,110 @@
+"""The rules of the house: who imports whom, and that every public module says what it is for."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = ROOT / "pyproject.toml"
+PARTS = ("relman", "plugins/relman_plugins")
+OPEN_TO_PLUGINS = {"relman.plugin", "relman.model", "relman.testing"}
+LONG = 350
+"""Lines beyond which a file had better be two."""
+
+
+def modules() -> list[Path]:
+    """Every module of the project's own, tests aside."""
+    return [path for part in PARTS for path in sorted((ROOT / part).rglob("*.py"))]
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on a tree in ``folder`` by the rules that its pyproject.toml holds."""
+    command = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [str(command), "--no-cache", "--config", "pyproject.toml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": f"{folder}:{folder}/plugins", "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's code and rules, to break."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PYPROJECT, tmp_path)
+    return tmp_path
+
+
+def test_the_import_rules_hold() -> None:
+    done = lint_imports(ROOT)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "rule"),
+    [
+        ("relman/model/oci.py", "import relman.process", "each part imports only what stands below it"),
+        ("relman/registry/protocol.py", "import relman.lifecycle", "each part imports only what stands below it"),
+        ("relman/ledger/__init__.py", "import relman.render", "each part imports only what stands below it"),
+        ("relman/new_part.py", '"""Something without a place."""', "each part imports only what stands below it"),
+        ("relman/lifecycle.py", "import relman.cli", "nothing imports the command line"),
+        ("relman/lifecycle.py", "import relman.testing", "the factories of relman.testing are for tests"),
+        ("relman/lifecycle.py", "import relman_plugins.promote.tags", "the core finds plugins by their entry points"),
+        ("relman/render/__init__.py", "import subprocess", "programs are run in one place"),
+        ("plugins/relman_plugins/gates/complete.py", "import relman.ledger", "plugins import only relman.plugin"),
+        ("plugins/relman_plugins/gates/complete.py", "import httpx2", "requests go through one client"),
+        ("relman/model/diff.py", "import msgspec", "the model speaks to no service"),
+    ],
+)
+def test_every_import_rule_bites(copy: Path, file: str, line: str, rule: str) -> None:
+    path = copy / file
+    path.write_text(f"{path.read_text() if path.exists() else ''}\n{line}\n")
+
+    done = lint_imports(copy)
+
+    assert done.returncode == 1
+    assert [said for said in done.stdout.splitlines() if said.startswith(rule) and " BROKEN" in said], done.stdout
+
+
+def test_plugins_are_kept_from_every_module_that_is_not_theirs() -> None:
+    rules: list[dict[str, Any]] = tomllib.loads(PYPROJECT.read_text())["tool"]["importlinter"]["contracts"]
+    (plugins,) = (rule for rule in rules if rule["id"] == "plugins")
+    found = {f"relman.{path.stem}" for path in (ROOT / "relman").iterdir() if path.suffix == ".py"}
+    found |= {f"relman.{path.parent.name}" for path in (ROOT / "relman").glob("*/__init__.py")}
+
+    assert set(plugins["forbidden_modules"]) == found - OPEN_TO_PLUGINS - {"relman.__init__"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text()))
+
+    assert said
+    assert said.rstrip().endswith((".", ":")) or "\n" in said
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    nameless = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+    assert [path for path in modules() if path.stem in nameless] == []
+
+
+def test_long_files_are_reported(record_property: pytest.RecordProperty) -> None:
+    """No rule, since some subjects are long: the list is in the report, for whoever reads it."""
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()}
+    record_property("long_files", {name: lines for name, lines in sorted(long.items()) if lines > LONG})
+
+    assert max(long.values()) < 2 * LONG
