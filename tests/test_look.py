@@ -337,7 +337,8 @@ def test_a_marked_artifact_with_an_images_configuration_is_no_platform(registry:
 
 def test_empty_config_is_the_mark_of_an_artifact(registry: MemoryRegistry) -> None:
     empty = as_json(Descriptor(OCI_EMPTY, registry.put_blob(OS, b"{}"), 2))
-    put_config(registry, {}, config=empty)
+    manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": empty, "layers": []}
+    registry.put_manifest(OS, encode(manifest), OCI_MANIFEST, tag="t")
 
     with pytest.raises(Malformed, match=f"artifact of the type `{OCI_EMPTY}`".replace("+", r"\+")):
         look_at(registry, OS.tag("t"))

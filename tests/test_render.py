@@ -12,6 +12,7 @@ import pytest
 from markdown_it.tree import SyntaxTreeNode
 
 from relman.errors import ConfigError, UsageError
+from relman.hookspecs import Renderer
 from relman.model.changelog import Accounting, Changelog, Commit, Fix, Major, Section
 from relman.model.diff import ChangeKind
 from relman.render import FORMATS, NotesRenderer, Templates, render_title, standard_values
@@ -685,3 +686,9 @@ def test_a_commit_without_a_subject_still_has_its_row() -> None:
     nameless = Commit(sha="a" * 40, subject="", author="")
 
     assert "| [aaaaaaa](https://github.com/ublue-os/bluefin/commit/" in notes(changelog(commits=(nameless,)))
+
+
+def test_the_renderer_is_what_plugins_are_promised() -> None:
+    promised: Renderer = NotesRenderer(BUILT_IN, changelogs.empty())
+
+    assert promised.inline("{{ project }}") == "Bluefin"

@@ -134,7 +134,7 @@ def deb_compare(a: str, b: str) -> int:
 
 # ------------------------------------------------------------------------------------------------------ alpm
 
-_ALPM_SEGMENT = re.compile(r"([^0-9A-Za-z]*)([0-9]+|[A-Za-z]+)", re.ASCII)
+_ALPM_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,10 @@ def _alpm_key(text: str) -> _AlpmVersion:
     segments = []
     end = 0
     for match in _ALPM_SEGMENT.finditer(text):
-        separator, segment = match.groups()
+        segment = match[0]
         number = segment[0] <= "9"
         segment = segment.lstrip("0") if number else segment
-        segments.append((len(separator), number, len(segment) if number else 0, segment))
+        segments.append((match.start() - end, number, len(segment) if number else 0, segment))
         end = match.end()
     return _AlpmVersion(tuple(segments), end < len(text))
 

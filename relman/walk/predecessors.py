@@ -100,5 +100,6 @@ class Predecessors:
             return exact
         return next((found for found in dated if found.order == named.order), None)
 
-    def _before(self, record: Record) -> Record | None:
+    def release_before(self, record: Record) -> Record | None:
+        """The record that ``record`` says it followed."""
         return next((r for r in self.records if r.stream == record.stream and r.id == record.previous), None)

@@ -75,7 +75,7 @@ class Resolver:
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that ``stream`` had: by its record, else by its dated tags. Raises `NotFound`."""
         record = next((r for r in self.records if r.stream == stream.name and version in (r.version, r.id)), None)
-        earlier = self._before(record) if record else None
+        earlier = self._predecessors.release_before(record) if record else None
 
         def find(variant: Variant) -> Candidate | None:
             place = self.config.place(variant, stream)

@@ -1,9 +1,10 @@
-"""Names, before pytest's closing line, what did not run on this machine and why. `./dev test` loads it."""
+"""What `./dev test` says before pytest's closing line: what did not run here and why, and which files are long."""
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,17 @@ TOOLS = {
     "zstd": "tests that compress with zstd itself",
 }
 """Programs that some tests want, and what is lost without each."""
+
+
+LONG = 350
+"""Lines beyond which a file had better be two."""
+
+
+def long_files(root: Path) -> list[tuple[str, int]]:
+    """The project's modules that are longer than that, with their lines, the longest first."""
+    paths = [path for part in ("relman", "plugins") for path in sorted((root / part).rglob("*.py"))]
+    counted = ((str(path.relative_to(root)), len(path.read_text().splitlines())) for path in paths)
+    return sorted((item for item in counted if item[1] > LONG), key=lambda item: -item[1])
 
 
 def reasons(skipped: list[pytest.TestReport]) -> Counter[str]:
@@ -40,11 +52,13 @@ def _tests(count: int) -> str:
     return "1 test" if count == 1 else f"{count} tests"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the list."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print both lists."""
     missing = {tool: what for tool, what in TOOLS.items() if shutil.which(tool) is None}
     skipped = reasons(terminalreporter.stats.get("skipped", []))
     deselected = len(terminalreporter.stats.get("deselected", []))
     terminalreporter.section("not run")
     for line in lines(skipped, deselected, missing):
         terminalreporter.line(line)
+    for name, count in long_files(config.rootpath):
+        terminalreporter.line(f"longer than {LONG} lines: {name} ({count})")
