@@ -33,6 +33,7 @@ from relman.model.oci import Digest, Image, Platform, Reference
 from relman.model.plan import Action, GateResult, Plan
 from relman.model.record import Receipt, Record, RecordState
 from relman.model.release import Release
+from relman.model.state import StreamState
 from relman.model.streams import Stream
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryWriter
@@ -43,7 +44,6 @@ from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver, holds_exactly
 from relman.walk.settings import SettingsOf
-from relman.walk.state import StreamState
 from relman.walk.tags import TagBook
 
 

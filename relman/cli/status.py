@@ -10,7 +10,7 @@ from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, table
 from relman.documents.status import status_document
-from relman.walk.state import StreamState, age
+from relman.model.state import StreamState, age
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from relman.documents.record import GateDocument, gate_document
 from relman.documents.values import rfc3339
-from relman.walk.state import StreamState
+from relman.model.state import StreamState
 
 
 class VariantStatus(TypedDict):

@@ -132,29 +132,20 @@ class FolderLedger:
         """Write the intent, which is also the lock of the stream. See `relman.ledger.protocol.Ledger.begin`."""
         if Digest.of(plan, record.plan.algorithm) != record.plan:
             raise DigestMismatch(f"the plan is not `{record.plan.short}`, which the record of `{record.name}` names")
-        self._layout.record(record.stream, record.name)
-        if (over := self._finished(record)) is not None:
+        # What is finished is left alone, also where nothing may be written.
+        seen = self._see(self._layout.record(record.stream, record.name))
+        if seen is not None and (over := _over([seen], record.id)) is not None:
             return over
         with self._layout.writing():
-            # Again, since another run may have finished it while this one waited for the lock.
-            return self._finished(record) or self._take(record, plan, changelog, host=host, process=process, now=now)
-
-    def _finished(self, record: Record) -> FinishedSession | None:
-        earlier = next((seen.record for seen in self._all(record.stream) if seen.record.id == record.id), None)
-        if earlier is None or earlier.state in _UNFINISHED:
-            return None
-        if earlier.state is RecordState.FINISHED:
-            return FinishedSession(earlier)
-        raise RelmanError(
-            f"release `{earlier.name}` is {earlier.state}: it cannot be carried out again",
-            hint="build again, and plan a release of that build",
-        )
+            return self._take(record, plan, changelog, host=host, process=process, now=now)
 
     def _take(
         self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
-    ) -> FolderSession:
+    ) -> FolderSession | FinishedSession:
         self._sweep(record.stream)
         seen = self._all(record.stream)
+        if (over := _over(seen, record.id)) is not None:
+            return over
         for each in seen:
             self._refuse_if_held(each, host=host, now=now)
         earlier = next((each for each in seen if each.record.id == record.id), None)
@@ -260,6 +251,19 @@ class FolderLedger:
 
     def _prune(self) -> tuple[Digest, ...]:
         return store.prune(self._layout, _wanted(self.records()))
+
+
+def _over(seen: Iterable[_Seen], id: str) -> FinishedSession | None:
+    """A session that holds nothing, where the release with this id is finished. Raises where it was taken back."""
+    earlier = next((each.record for each in seen if each.record.id == id), None)
+    if earlier is None or earlier.state in _UNFINISHED:
+        return None
+    if earlier.state is RecordState.FINISHED:
+        return FinishedSession(earlier)
+    raise RelmanError(
+        f"release `{earlier.name}` is {earlier.state}: it cannot be carried out again",
+        hint="build again, and plan a release of that build",
+    )
 
 
 def _age(seen: _Seen) -> tuple[datetime, str, str]:

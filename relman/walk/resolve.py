@@ -16,11 +16,11 @@ from relman.model.oci import Digest, Image
 from relman.model.plan import Plan, PlannedVariant
 from relman.model.record import Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Predecessor, Release, release_id
+from relman.model.state import VariantState
 from relman.model.streams import Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
 from relman.walk.moves import Moves
 from relman.walk.predecessors import LookAt, Predecessors
-from relman.walk.state import VariantState
 from relman.walk.tags import TagBook, in_parallel
 
 
