@@ -84,6 +84,10 @@ class Passing(RelmanError):
     exit_code = 75
 
 
+class OutOfTime(BaseException):
+    """`--timeout` is over. Like Ctrl-C no error that anybody may catch and carry on; exit 4 or 75."""
+
+
 class AnswerLost(RelmanError):
     """A request was sent and its answer never came: whether it took effect is for a later read to settle."""
 

@@ -131,6 +131,9 @@ class Scripted:
         size = int(handler.headers.get("Content-Length") or 0)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         asked = Asked(handler.command, handler.path, headers, handler.rfile.read(size))
+        if len(asked.body) < size:  # the client gave up in the middle
+            handler.close_connection = True
+            return
         self.asked.append(asked)
         reply = self.answer(asked)
         if reply.reset:

@@ -10,7 +10,7 @@ import click
 from relman import __version__
 from relman.cli.lazy import LazyGroup
 from relman.cli.options import common_options
-from relman.errors import ConfigError, RelmanError
+from relman.errors import ConfigError, OutOfTime, Passing, RelmanError
 
 
 @click.group(
@@ -41,7 +41,13 @@ def relman() -> None:
 
 def main() -> None:
     """Run the command line, and turn every failure into a message and its exit code."""
-    sys.exit(_run())
+    code = _run()
+    if code not in (0, 3):
+        # End at once: threads that wait for a registry must not hold up somebody who is told that it failed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -51,25 +57,21 @@ def _run() -> int:
     except RelmanError as error:
         _explain(error)
         return error.exit_code
+    except OutOfTime as error:
+        _explain(Passing(str(error)))
+        return Passing.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
         return _explain_usage(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; safe to run again", err=True)
-        return _leave(130)
+        return 130
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` does. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
-
-
-def _leave(code: int) -> int:
-    """End at once: threads that wait for a registry must not hold up somebody who pressed Ctrl-C."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _explain_usage(error: click.ClickException) -> int:

@@ -13,7 +13,7 @@ from relman.cli.options import common_options
 from relman.cli.output import read_note
 from relman.cli.plan import explain, overrides_of, read_plan, text_for_summary
 from relman.documents.plan import plan_from_bytes
-from relman.errors import GateClosed, NotFound, PartlyDone, RelmanError, UsageError
+from relman.errors import GateClosed, NotFound, OutOfTime, PartlyDone, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.plan import Action, Plan
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
@@ -103,7 +103,14 @@ def carry_out(walk: Lifecycle, plan: Plan) -> None:
     if not plan.changed:
         say(f"nothing to do: the last release of `{plan.stream}` holds exactly these images")
         return
-    record, outcome = walk.apply(plan, _reporter(walk))
+    try:
+        record, outcome = walk.apply(plan, _reporter(walk))
+    except OutOfTime as error:
+        begun = next((r for r in walk.ledger.records(plan.stream) if r.id == plan.id), None)
+        if begun is None or begun.state is not RecordState.PARTIAL:
+            raise
+        hint = f"finish it: `relman resume {plan.id}`"
+        raise PartlyDone(f"`{plan.version}` is partly done: {error}", hint=hint) from error
     if outcome is None:
         say(f"nothing to do: `{record.version}` is {record.state}")
         return

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from relman.errors import Passing, UsageError
+from relman.errors import OutOfTime, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -100,7 +100,7 @@ def _timeout(_context: click.Context, _parameter: click.Parameter, value: str | 
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
 
     def out_of_time(_signal: int, _frame: object) -> None:
-        raise Passing(f"not done within `--timeout {value}`")
+        raise OutOfTime(f"not done within `--timeout {value}`")
 
     signal.signal(signal.SIGALRM, out_of_time)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -28,8 +28,12 @@ def in_parallel(function: Callable[[A], B], items: Iterable[A], *, workers: int 
     items = tuple(items)
     if len(items) < 2:
         return tuple(map(function, items))
-    with ThreadPoolExecutor(min(workers, len(items))) as pool:
+    pool = ThreadPoolExecutor(min(workers, len(items)))
+    try:
         return tuple(pool.map(function, items))
+    finally:
+        # After a failure, or Ctrl-C, nobody waits for requests whose answers nobody wants.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class TagBook:
