@@ -135,10 +135,9 @@ def _conclude(record: Record, outcome: Outcome, plan: Plan) -> None:
             say(f"warning: `{receipt.action}` is {receipt.state}, and not required: {receipt.detail}")
         say(f"{record.version} is released: `relman records show {record.id}`")
         return
-    if record.state is RecordState.ROLLED_BACK and outcome.stopped:
-        raise RelmanError(
-            f"{outcome.stopped.message}; the stream was put back to what it held before", hint=outcome.stopped.hint
-        )
+    if outcome.restored and outcome.stopped:
+        message = f"{outcome.stopped.message}; `{plan.stream}` was put back to what it held before"
+        raise RelmanError(message, hint=outcome.stopped.hint)
     if record.state is RecordState.INTENDED and outcome.stopped:
         raise outcome.stopped
     first = next((r for r in left if by_key[r.key].required and r.state is not ReceiptState.SKIPPED), left[0])

@@ -159,7 +159,7 @@ class Changelog:
 
     ``security`` is `None` where no source can tell, which is not the same as no fixes. ``stream`` is `None` for two
     images given by hand. ``major`` is the number of the system's release (the 44 of F44), where the tags or the labels
-    tell; ``source`` is the stream that was promoted from.
+    tell.
     """
 
     project: str

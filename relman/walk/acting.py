@@ -43,11 +43,15 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of every action of a plan, in its order. ``stopped`` is the error that kept tags from moving."""
+    """What came of every action of a plan, in its order.
+
+    ``stopped`` is the error that kept tags from moving; ``restored`` says that what had moved was put back.
+    """
 
     receipts: tuple[Receipt, ...]
     state: RecordState
     stopped: RelmanError | None
+    restored: bool = False
 
 
 def act(plan: Plan, session: Session, tools: Tools, on_failure: OnFailure) -> Outcome:
@@ -177,5 +181,4 @@ def _restore(plan: Plan, receipts: dict[str, Receipt], session: Session, tools: 
         session.receipt(undone)
         receipts[action.key] = undone
         tools.report(action, undone)
-    state = RecordState.ROLLED_BACK if whole else RecordState.PARTIAL
-    return Outcome(tuple(receipts.values()), state, stopped)
+    return Outcome(tuple(receipts.values()), state_so_far(plan, receipts.values()), stopped, restored=whole)
