@@ -14,7 +14,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import httpx2
 
 from relman.curl import shown
-from relman.errors import Malformed
+from relman.errors import AnswerLost, Malformed, Passing, RelmanError
+from relman.redaction import redact
+
+
+class Untrusted(RelmanError):
+    """A server's TLS does not hold: a certificate that nobody vouches for, or no TLS at all."""
 
 
 class Broken(Exception):
@@ -117,3 +122,26 @@ def tls_cause(error: BaseException | None) -> ssl.SSLError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
+
+
+def check_redirect(url: str, target: str, plain: frozenset[str]) -> None:
+    """Refuse a redirect from TLS to plain HTTP, save to the hosts ``plain``. Raises `Malformed`."""
+    old, new = urlsplit(url), urlsplit(target)
+    if old.scheme == "https" and new.scheme == "http" and not {new.netloc, new.hostname} & plain:
+        raise Malformed(f"`{old.netloc}` redirects to `{shown(target)}`, which is not protected by TLS")
+
+
+def explain(broken: Broken, method: str, url: str, *, writes: bool, doubtful: bool) -> RelmanError:
+    """The error for a call that ended ``broken``: `AnswerLost` where a write may have been carried out all the same."""
+    host = urlsplit(broken.url).netloc.rpartition("@")[2]
+    if broken.tls:
+        unvouched = isinstance(tls_cause(broken), ssl.SSLCertVerificationError)
+        hint = "its certificate's authority must be known to this system (`SSL_CERT_FILE` names others)"
+        plain = f"where it speaks plain HTTP, add `{host}` to `insecure` under `[registry]`"
+        return Untrusted(f"no TLS with `{host}`: {redact(broken.reason)}", hint=hint if unvouched else plain)
+    where = f"{method} `{shown(url)}`"
+    if writes and doubtful:
+        return AnswerLost(f"the answer of `{host}` to {where} was lost: {redact(broken.reason)}")
+    if broken.sent:
+        return Passing(f"`{host}` did not answer {where} in whole: {redact(broken.reason)}")
+    return Passing(f"`{host}` cannot be reached: {redact(broken.reason)}")

@@ -84,12 +84,15 @@ def relman_settings() -> Iterable[Slot]:  # type: ignore[empty-body]  # specific
 class ImageUnderRead:
     """One platform's image, as a source of contents is handed it: where it is, what it is, and a reader.
 
-    ``image`` is `None` for a file given by hand (`sbom:FILE`), which ``reference`` then names.
+    ``image`` is `None` for a file given by hand (`sbom:FILE`), which ``reference`` then names. ``wants`` are the
+    capabilities beyond the list of packages that this run has a use for (changelog, files): a source that has them
+    reads them only then, since they are many times larger than the list.
     """
 
     reference: Reference
     image: PlatformImage | None
     registry: RegistryReader
+    wants: frozenset[Capability] = frozenset()
 
 
 class ContentsSource(Protocol):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -21,9 +20,9 @@ import httpx2
 import stamina
 
 from relman import __version__
-from relman.connections import Broken, Pools, joined, tls_cause, translated, web_address
+from relman.connections import Broken, Pools, check_redirect, explain, joined, translated, web_address
 from relman.curl import as_curl, shown
-from relman.errors import AnswerLost, Malformed, Passing, RelmanError
+from relman.errors import Malformed, RelmanError
 from relman.pace import Pace, retry_after
 from relman.redaction import redact
 
@@ -96,10 +95,6 @@ class Stream:
     pieces: Iterator[bytes]
 
 
-class Untrusted(RelmanError):
-    """A server's TLS does not hold: a certificate that nobody vouches for, or no TLS at all."""
-
-
 @dataclass(slots=True)
 class _Call:
     method: str
@@ -113,9 +108,15 @@ class _Call:
     tries: int = 0
     doubtful: bool = False
 
+    def __post_init__(self) -> None:
+        web_address(self.url)
+
     @property
     def writes(self) -> bool:
         return self.method not in _SAFE
+
+    def explain(self, broken: Broken) -> RelmanError:
+        return explain(broken, self.method, self.url, writes=self.writes, doubtful=self.doubtful)
 
 
 class _Busy(Exception):
@@ -151,9 +152,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -180,7 +179,9 @@ class Client:
         from TLS to plain HTTP (save to the hosts ``plain``), and credentials stay with the host they were meant for.
         Raises `Passing` where no answer can be had, `AnswerLost` where a write may have been carried out, `Untrusted`.
         """
-        call = self._call(method, url, headers, content, repeat, timeout, redirects, plain)
+        default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
+        wait = self.timeout if timeout is None else timeout
+        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain)
 
         def whole() -> Answer:
             response = self._open(call)
@@ -219,7 +220,7 @@ class Client:
         plain: frozenset[str] = frozenset(),
     ) -> Iterator[Stream]:
         """GET a body piece by piece. Repeated until it begins to come; a body that is cut later is not."""
-        call = self._call("GET", url, headers, b"", Repeat.ALWAYS, None, redirects, plain)
+        call = _Call("GET", url, _complete(headers), b"", Repeat.ALWAYS, self.timeout, redirects, plain)
         opened: list[httpx2.Response] = []
 
         def begin() -> Answer:
@@ -233,31 +234,12 @@ class Client:
             return self._judge(call, response, b"")
 
         answer = self._repeatedly(call, begin)
-        if not opened:
-            yield Stream(answer.url, answer.status, answer.headers, iter((answer.content,)))
-            return
         try:
-            yield Stream(answer.url, answer.status, answer.headers, self._stream_pieces(opened[-1], call))
+            pieces = self._stream_pieces(opened[-1], call) if opened else iter((answer.content,))
+            yield Stream(answer.url, answer.status, answer.headers, pieces)
         finally:
-            opened[-1].close()
-
-    def _call(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str] | None,
-        content: Content,
-        repeat: Repeat | None,
-        timeout: float | None,
-        redirects: int,
-        plain: frozenset[str],
-    ) -> _Call:
-        web_address(url)
-        default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
-        # Identity: digests are over the bytes as they are stored, and a small body cannot swell to a large one.
-        all_headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
-        wait = self.timeout if timeout is None else timeout
-        return _Call(method, url, all_headers, content, repeat or default, wait, redirects, plain)
+            for response in opened:
+                response.close()
 
     def _repeatedly(self, call: _Call, once: Callable[[], Answer]) -> Answer:
         again = functools.partial(self._again, call)
@@ -277,7 +259,7 @@ class Client:
         except _Busy as busy:
             return replace(busy.answer, doubtful=call.doubtful)
         except Broken as broken:
-            raise _explain(call, broken) from broken.__cause__
+            raise call.explain(broken) from broken.__cause__
         raise AssertionError("stamina tries at least once")
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
@@ -322,7 +304,7 @@ class Client:
             response.close()
             whose = f"`{urlsplit(url).netloc}` redirects elsewhere: "
             target = joined(url, response.headers["location"], whose)
-            _check_redirect(url, target, call.plain)
+            check_redirect(url, target, call.plain)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
             url = target
@@ -365,25 +347,9 @@ class Client:
         try:
             yield from self._pieces(response, call)
         except Broken as broken:
-            raise _explain(call, broken) from broken.__cause__
+            raise call.explain(broken) from broken.__cause__
 
 
-def _check_redirect(url: str, target: str, plain: frozenset[str]) -> None:
-    old, new = urlsplit(url), urlsplit(target)
-    if old.scheme == "https" and new.scheme == "http" and new.netloc not in plain:
-        raise Malformed(f"`{old.netloc}` redirects to `{shown(target)}`, which is not protected by TLS")
-
-
-def _explain(call: _Call, broken: Broken) -> RelmanError:
-    host = urlsplit(broken.url).netloc.rpartition("@")[2]
-    if broken.tls:
-        unvouched = isinstance(tls_cause(broken), ssl.SSLCertVerificationError)
-        hint = "its certificate's authority must be known to this system (`SSL_CERT_FILE` names others)"
-        plain = f"where it speaks plain HTTP, add `{host}` to `insecure` under `[registry]`"
-        return Untrusted(f"no TLS with `{host}`: {redact(broken.reason)}", hint=hint if unvouched else plain)
-    where = f"{call.method} `{shown(call.url)}`"
-    if call.writes and call.doubtful:
-        return AnswerLost(f"the answer of `{host}` to {where} was lost: {redact(broken.reason)}")
-    if broken.sent:
-        return Passing(f"`{host}` did not answer {where} in whole: {redact(broken.reason)}")
-    return Passing(f"`{host}` cannot be reached: {redact(broken.reason)}")
+def _complete(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    # Identity: digests are over the bytes as they are stored, and a small body cannot swell to a large one.
+    return {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relman import process, redaction
+from relman.connections import Untrusted
 from relman.curl import as_curl, shown
 from relman.errors import AnswerLost, Malformed, Passing
-from relman.http import USER_AGENT, Client, Repeat, Retry, Untrusted
+from relman.http import USER_AGENT, Client, Repeat, Retry
 from relman.pace import Pace, retry_after
 from tests.servers import Asked, Reply, Scripted, free_port, in_turn
 

@@ -56,11 +56,17 @@ def test_an_image_of_one_platform_is_pinned_and_keeps_its_tag(registry: MemoryRe
     labels = {"org.opencontainers.image.version": "stable-20250608"}
     digest = put_image(registry, OS, tags=["stable"], labels=labels, created=created, layers=[b"four", b"seven.."])
     size = len(registry.manifest(OS.digest(digest)).content)
+    manifest = Descriptor(OCI_MANIFEST, digest, size, platform=AMD64)
+    layers = tuple(
+        Descriptor("application/vnd.oci.image.layer.v1.tar", Digest.of(layer), len(layer))
+        for layer in (b"four", b"seven..")
+    )
+    diff_ids = tuple(layer.digest for layer in layers)
 
     assert look_at(registry, OS.tag("stable")) == Image(
         OS.tag("stable").at(digest),
         OCI_MANIFEST,
-        (PlatformImage(AMD64, Descriptor(OCI_MANIFEST, digest, size, platform=AMD64), labels, created, 11),),
+        (PlatformImage(AMD64, manifest, labels, created, 11, layers, diff_ids),),
     )
     assert look_at(registry, OS.digest(digest)).platforms[0].labels == labels
 
@@ -288,10 +294,9 @@ def test_bytes_that_call_themselves_something_else_are_refused() -> None:
         look_at(Canned(OCI_MANIFEST, content), OS.tag("t"))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
+LEAF = st.sampled_from([None, True, 0, -1, 7, 1.5, "", "x", OCI_INDEX, OCI_MANIFEST, str(Digest.of(b"a")), "sha256:x"])
+DESCRIPTORS = st.dictionaries(st.sampled_from(["mediaType", "digest", "size", "platform"]), LEAF)
+JSON = LEAF | DESCRIPTORS | st.lists(LEAF | DESCRIPTORS, max_size=3)
 FIELDS = st.sampled_from(["mediaType", "config", "layers", "manifests", "subject", "annotations", "artifactType"])
 
 
@@ -299,11 +304,10 @@ FIELDS = st.sampled_from(["mediaType", "config", "layers", "manifests", "subject
 def test_any_manifest_is_read_or_malformed(value: dict[str, Any], media_type: str) -> None:
     try:
         parts = read_manifest(json.dumps(value).encode(), media_type, "it")
-    except Malformed as error:
-        assert error.message.startswith("it")
-    else:
-        assert isinstance(value["manifests" if media_type == OCI_INDEX else "layers"], list)
-        assert parts.media_type == media_type
+    except Malformed:
+        return
+    assert isinstance(value["manifests" if media_type == OCI_INDEX else "layers"], list)
+    assert parts.media_type == media_type
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from relman import process
 from relman.errors import Malformed, NotFound, UsageError
-from relman.model.oci import Descriptor, Digest, Repository, parse_repository
+from relman.model.oci import Descriptor, Digest, Reference, Repository, parse_repository
 from relman.registry import Registries
 from relman.registry.manifests import as_json, encode
 from relman.registry.protocol import OCI_INDEX, OCI_MANIFEST, RegistryWriter
@@ -99,6 +101,16 @@ def test_what_is_not_there_is_none_or_not_found(registry: Registry) -> None:
     ):
         with pytest.raises(NotFound):
             read()
+
+
+def test_which_image_of_several_is_meant_is_not_guessed(registry: Registry) -> None:
+    writer, name = registry
+    put_image(writer, name("os"), tags=["a"], labels={"build": "1"})
+    put_image(writer, name("os"), tags=["b"], labels={"build": "2"})
+
+    for ask in (writer.resolve, writer.manifest):
+        with pytest.raises(UsageError, match="names no image"):
+            ask(Reference(name("os")))
 
 
 def test_a_blob_comes_back_whole_and_in_pieces(registry: Registry) -> None:
@@ -199,3 +211,11 @@ def test_the_same_arguments_make_the_same_image(registry: Registry) -> None:
     writer, name = registry
 
     assert put_image(writer, name("a"), labels={"x": "y"}) == put_image(MemoryRegistry(), name("b"), labels={"x": "y"})
+
+
+def test_asking_what_registries_promise_loads_no_client() -> None:
+    program = (
+        "import sys, relman.registry.protocol; print([m for m in ('httpx2', 'stamina', 'ssl') if m in sys.modules])"
+    )
+
+    assert process.run([sys.executable, "-c", program], timeout=60).stdout == b"[]\n"

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from relman.errors import DigestMismatch, Malformed, NotFound, RelmanError, Unequipped
-from relman.model.oci import Descriptor, Digest, Repository, parse_repository
+from relman.model.oci import Descriptor, Digest, Reference, Repository, parse_repository
 from relman.registry.layout import Layouts
 from relman.registry.manifests import REF_NAME, as_json, encode
 from relman.registry.protocol import OCI_INDEX, OCI_MANIFEST
@@ -253,6 +254,38 @@ def test_two_processes_that_write_one_layout_lose_nothing(tmp_path: Path) -> Non
 
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert set(Layouts(tmp_path).tags(OS)) == {f"w{worker}-{number}" for worker in range(3) for number in range(10)}
+
+
+def _put_for_ever(base: str) -> None:
+    for number in range(10**6):
+        put_image(Layouts(Path(base)), OS, tags=[f"t{number}", "latest"], labels={"n": str(number)})
+
+
+def test_a_writer_that_is_killed_leaves_every_tag_readable_and_no_lock(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    for _ in range(2):
+        worker = context.Process(target=_put_for_ever, args=(str(tmp_path),))
+        worker.start()
+        while not (tmp_path / "os/index.json").exists():
+            assert worker.exitcode is None
+        worker.join(0.05)
+        worker.kill()
+        worker.join()
+        layouts = Layouts(tmp_path)
+        put_image(layouts, OS, tags=["after"])
+        for tag in layouts.tags(OS):
+            manifest = layouts.manifest(OS.tag(tag))
+            for layer in json.loads(manifest.content)["layers"]:
+                layouts.blob(OS, Digest(layer["digest"]), limit=10**6)
+        shutil.rmtree(tmp_path / "os")
+
+
+def test_the_one_image_of_a_layout_needs_no_tag(tmp_path: Path) -> None:
+    layouts = Layouts(tmp_path)
+    image = put_image(layouts, OS, tags=["a", "b"])
+    attach(layouts, OS, image, b"{}", "application/x", "application/x")
+
+    assert layouts.manifest(Reference(OS)).descriptor.digest == image
 
 
 def _in_child(act: Callable[[], None]) -> RelmanError | None:

@@ -115,11 +115,55 @@ def _order(identity: Identity) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangelogEntry:
+    """An entry of a package's own changelog. ``time`` is in seconds since 1970; rpm has noon UTC of the day."""
+
+    time: int
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obsolete:
+    """A name that a package takes the place of, where its version is in range: ``relation`` is `<`, `=`, `>=` … .
+
+    Both are empty where every version is meant.
+    """
+
+    name: str
+    relation: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file as its package has it: the digest of its content, and whether it is configuration."""
+
+    digest: str
+    config: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What only a package database knows, beyond names and versions.
+
+    ``obsoletes`` by the package that has them; ``sizes`` installed bytes by package; ``changelogs`` by the name of the
+    source package, the newest entry first; ``files`` by path. Each is empty where it was not asked for.
+    """
+
+    obsoletes: Mapping[Identity, tuple[Obsolete, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    sizes: Mapping[Identity, int] = field(default_factory=lambda: MappingProxyType({}))
+    changelogs: Mapping[str, tuple[ChangelogEntry, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[str, PackagedFile] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """What a source says is in one platform's image.
 
     ``source`` names where it was read (``sbom``, ``label``); ``capabilities`` what that source can know; ``keys`` the
-    trusted keys (rpm lists them as `gpg-pubkey`); ``extras`` is room for what only some sources have.
+    trusted keys (rpm lists them as `gpg-pubkey`); ``details`` what only a package database has, `None` elsewhere;
+    ``extras`` is room for what only some sources have.
     """
 
     packages: PackageSet
@@ -127,6 +171,7 @@ class Contents:
     capabilities: frozenset[Capability]
     keys: tuple[str, ...] = ()
     extras: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    details: Details | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not self.source:

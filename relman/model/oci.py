@@ -227,7 +227,8 @@ class PlatformImage:
     """One platform's image inside what a reference names.
 
     ``labels`` are its configuration's, ``size`` the bytes of its compressed layers, ``created`` the configuration's
-    time or `None` where it has none.
+    time or `None` where it has none; ``layers`` are its layers from the bottom up, ``diff_ids`` the digests of what is
+    in them, uncompressed.
     """
 
     platform: Platform
@@ -235,6 +236,8 @@ class PlatformImage:
     labels: Mapping[str, str] = field(hash=False)
     created: datetime | None
     size: int
+    layers: tuple[Descriptor, ...] = ()
+    diff_ids: tuple[Digest, ...] = ()
 
     @property
     def revision(self) -> str | None:

@@ -22,6 +22,12 @@ def require_pinned(source: Reference) -> None:
         raise UsageError(f"`{source}` is not pinned: only a digest can be copied")
 
 
+def require_named(reference: Reference) -> None:
+    """Refuse a repository without tag and digest: which image is meant is not guessed."""
+    if reference.tag is None and reference.digest is None:
+        raise UsageError(f"`{reference}` names no image", hint=f"add a tag or a digest, such as `{reference}:stable`")
+
+
 def family(reader: RegistryReader, root: Reference) -> tuple[Manifest, ...]:
     """The manifest at ``root`` and all that it lists, children first, each once. Raises `NotFound` where one lacks."""
     found: dict[str, Manifest] = {}

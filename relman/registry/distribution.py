@@ -6,15 +6,14 @@ import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import quote
 
 from relman.errors import DigestMismatch, Malformed, NotFound, Passing
 from relman.http import Answer, Client, Repeat, Stream
 from relman.model.oci import Descriptor, Digest, Reference, Repository
 from relman.registry import uploads
-from relman.registry.carrying import carry, require_pinned
+from relman.registry.carrying import carry, require_named, require_pinned
 from relman.registry.credentials import CredentialStore
-from relman.registry.manifests import read_object, refuse_schema_1, sniffed_media_type
+from relman.registry.manifests import SCHEMA_1, read_object, refuse_schema_1, sniffed_media_type
 from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest
 from relman.registry.referrers import by_fallback_tag, listed
 from relman.registry.session import Session, path, pull, push
@@ -67,7 +66,8 @@ class Distribution:
             raise session.failure(answer, f"`{reference}`")
         digest, media_type = _stated_digest(answer, reference), _media_type(answer)
         size = answer.headers.get("content-length", "")
-        if answer.status == 405 or digest is None or not media_type or not size.isascii() or not size.isdigit():
+        enough = media_type in INDEXES | MANIFESTS | SCHEMA_1 and size.isascii() and size.isdigit()
+        if answer.status == 405 or digest is None or not enough:
             try:
                 return self.manifest(reference).descriptor
             except NotFound:
@@ -213,10 +213,8 @@ class Distribution:
 
 
 def _manifest_path(reference: Reference) -> str:
-    target = reference.digest or reference.tag
-    if target is None:
-        raise Malformed(f"`{reference}` has neither tag nor digest")
-    return path(reference.repository, f"manifests/{quote(target, safe=':')}")
+    require_named(reference)
+    return path(reference.repository, f"manifests/{reference.digest or reference.tag}")
 
 
 def _media_type(answer: Answer) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from relman.errors import DigestMismatch, Malformed, NotFound
 from relman.model.oci import Descriptor, Digest, Reference, Repository
-from relman.registry.carrying import carry
+from relman.registry.carrying import carry, require_named
 from relman.registry.files import locked, refused, replace_file, write_blob
 from relman.registry.manifests import (
     REF_NAME,
@@ -113,7 +113,11 @@ class Layouts:
         if reference.digest is not None:
             listed = next((entry for entry in entries if entry.digest == reference.digest), None)
             return _bare(listed) if listed else self._unlisted(reference)
-        found = {entry.digest: entry for entry in entries if entry.name == reference.tag}
+        if reference.tag is None:
+            entries = tuple(entry for entry in entries if not entry.descriptor.artifact_type)
+            if len({entry.digest for entry in entries}) > 1:
+                require_named(reference)  # a layout that holds one image alone may be named without more
+        found = {entry.digest: entry for entry in entries if reference.tag in (None, entry.name)}
         if len(found) > 1:
             raise Malformed(f"`{reference}` names {len(found)} different manifests in `index.json`")
         return next(map(_bare, found.values()), None)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relman.errors import Malformed
-from relman.model.oci import Descriptor, Image, Platform, PlatformImage, Reference
+from relman.model.oci import Descriptor, Digest, Image, Platform, PlatformImage, Reference
 from relman.registry.manifests import read_manifest, read_object, read_platform, read_strings
 from relman.registry.protocol import INDEXES, MANIFESTS, Manifest, RegistryReader
 
@@ -123,7 +123,21 @@ def _look(reader: RegistryReader, pinned: Reference, part: _Part) -> PlatformIma
         read_strings(inner.get("Labels"), what),
         _created(config, what),
         sum(layer.size for layer in parts.layers),
+        parts.layers,
+        _diff_ids(config, what),
     )
+
+
+def _diff_ids(config: Mapping[str, Any], what: str) -> tuple[Digest, ...]:
+    """The digests of the uncompressed layers (config.md, `rootfs.diff_ids`); empty where it has no such list."""
+    rootfs = config.get("rootfs")
+    listed = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if listed is None:
+        return ()
+    try:
+        return tuple(map(Digest, listed))
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"{what} lists a layer that is no digest") from error
 
 
 def _created(config: Mapping[str, Any], what: str) -> datetime | None:

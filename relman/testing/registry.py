@@ -17,7 +17,7 @@ from typing import Literal
 
 from relman.errors import Malformed, NotFound, RelmanError
 from relman.model.oci import Descriptor, Digest, Platform, Reference, Repository
-from relman.registry.carrying import require_pinned
+from relman.registry.carrying import require_named, require_pinned
 from relman.registry.manifests import OCI_CONFIG, as_json, encode, read_manifest, read_object, read_platform
 from relman.registry.protocol import INDEXES, OCI_INDEX, OCI_MANIFEST, Manifest, RegistryWriter
 from relman.registry.referrers import attach as attach_to
@@ -68,6 +68,7 @@ class MemoryRegistry:
 
     def resolve(self, reference: Reference) -> Descriptor | None:
         """A digest decides over a tag."""
+        require_named(reference)
         with self._lock:
             shelf = self._shelves.get(reference.repository, _Shelf())
             digest = reference.digest or shelf.tags.get(reference.tag or "")

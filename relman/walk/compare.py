@@ -63,12 +63,14 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
 def refuse_short(contents: Contents, minimum: int, what: str) -> None:
     """Raise `Malformed` where ``what`` lists fewer than ``minimum`` packages: such a list is broken, not news."""
     count = len(contents.packages)
-    if count < minimum or count == 0:
-        raise Malformed(
-            f"the {contents.source} of `{what}` lists {count} packages, fewer than the {minimum} that are the least",
-            hint="a list this short is broken or a placeholder; if the image is really so small, lower "
-            "`[packages] minimum`",
-        )
+    if count >= max(minimum, 1):
+        return
+    raise Malformed(
+        f"the {contents.source} of `{what}` lists {count or 'no'} packages"
+        + (f", fewer than the {minimum} that a list has to have" if minimum else ""),
+        hint="a list this short is broken or a placeholder; if the image is really so small, lower "
+        "`[packages] minimum`",
+    )
 
 
 def side(
