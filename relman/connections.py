@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,6 +16,8 @@ import httpx2
 from relman.curl import shown
 from relman.errors import AnswerLost, Malformed, Passing, RelmanError
 from relman.redaction import redact
+
+_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
 class Untrusted(RelmanError):
@@ -124,11 +126,21 @@ def tls_cause(error: BaseException | None) -> ssl.SSLError | None:
     return None
 
 
-def check_redirect(url: str, target: str, plain: frozenset[str]) -> None:
-    """Refuse a redirect from TLS to plain HTTP, save to the hosts ``plain``. Raises `Malformed`."""
-    old, new = urlsplit(url), urlsplit(target)
+def redirected(
+    url: str, location: str, headers: Mapping[str, str], plain: frozenset[str]
+) -> tuple[str, dict[str, str]]:
+    """Where a redirect leads, and what is said there: no credentials but to the host that they were meant for.
+
+    Raises `Malformed` for what is no address, and for a way from TLS to plain HTTP, save to the hosts ``plain``.
+    """
+    old = urlsplit(url)
+    target = joined(url, location, f"`{old.netloc}` redirects elsewhere: ")
+    new = urlsplit(target)
     if old.scheme == "https" and new.scheme == "http" and not {new.netloc, new.hostname} & plain:
         raise Malformed(f"`{old.netloc}` redirects to `{shown(target)}`, which is not protected by TLS")
+    if new[:2] == old[:2]:
+        return target, dict(headers)
+    return target, {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
 
 
 def explain(broken: Broken, method: str, url: str, *, writes: bool, doubtful: bool) -> RelmanError:

@@ -20,7 +20,7 @@ import httpx2
 import stamina
 
 from relman import __version__
-from relman.connections import Broken, Pools, check_redirect, explain, joined, translated, web_address
+from relman.connections import Broken, Pools, explain, redirected, translated, web_address
 from relman.curl import as_curl, shown
 from relman.errors import Malformed, RelmanError
 from relman.pace import Pace, retry_after
@@ -41,7 +41,6 @@ _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _UNCERTAIN = frozenset({500, 502, 504})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
 class Repeat(Enum):
@@ -302,12 +301,7 @@ class Client:
             if response.status_code not in _REDIRECTS or "location" not in response.headers or not call.redirects:
                 return response
             response.close()
-            whose = f"`{urlsplit(url).netloc}` redirects elsewhere: "
-            target = joined(url, response.headers["location"], whose)
-            check_redirect(url, target, call.plain)
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
-                headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
-            url = target
+            url, headers = redirected(url, response.headers["location"], headers, call.plain)
         raise Malformed(f"`{shown(call.url)}` redirects more than {call.redirects} times")
 
     def _exchange(self, call: _Call, method: str, url: str, headers: Mapping[str, str]) -> httpx2.Response:

@@ -88,10 +88,11 @@ def publish(
                     by_fallback_tag=by_fallback_tag,
                 )
         daily = [f"{MAJOR}.20260620", f"stable-daily-{MAJOR}.20260620", "stable-daily-20260620"]
-        put_image(writer, repository, tags=daily, labels={_VERSION: f"{MAJOR}.20260620"})
+        put_image(writer, repository, tags=daily, labels={_TITLE: variant, _VERSION: f"{MAJOR}.20260620"})
     return Published(prefix, digests)
 
 
+_TITLE = "org.opencontainers.image.title"
 _VERSION = "org.opencontainers.image.version"
 _REVISION = "org.opencontainers.image.revision"
 
@@ -104,6 +105,7 @@ def _labels(composed: Composed, history: History, variant: str, build: int) -> d
     kernels = [p for p in composed.installed(variant, build) if p.name == "kernel-core"]
     return {
         "containers.bootc": "1",
+        _TITLE: variant,
         _VERSION: f"stable-{DATES[build]:%Y%m%d}",
         _REVISION: history.revisions[build],
         "org.opencontainers.image.created": _created(DATES[build]).isoformat().replace("+00:00", "Z"),

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from relman.model.contents import Contents
-from relman.model.diff import Change, ChangeKind
-from relman.model.oci import parse_repository
+from relman.model.diff import ChangeKind
 from relman.plugin import ImageUnderRead
-from relman.registry import Registries
 from relman.registry.look import look_at
 from relman.testing import MemoryRegistry
 from relman.walk.compare import compare_contents
 from relman_plugins.inspect.label import LabelSource
 from relman_plugins.inspect.sbom import SbomSource
-from tests.bluefin import ALL, DATES, NVIDIA, TRAITS, VARIANTS, Composed, FoldedRow, compose
+from tests.bluefin import ALL, DATES, NVIDIA, VARIANTS, Composed, compose
 from tests.bluefin_commits import History, make_history
 from tests.bluefin_images import FORMATS, MOVING, Published, publish, tags_of
 
@@ -203,150 +197,6 @@ def test_the_rechunk_label_gives_what_it_can_know_and_says_that_it_is_not_exact(
             )
 
 
-# ----------------------------------------------------------------------------------------- the commands, whole
-
-
-@pytest.fixture(scope="session")
-def project(composed: Composed, history: History, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project built in place, as Bluefin is, on OCI layouts."""
-    folder = tmp_path_factory.mktemp("project")
-    publish(composed, history, Registries(folder), f"oci:{folder}/images")
-    variants = "".join(
-        f'[[variants]]\nname = "{variant}"\ntraits = {json.dumps(TRAITS[variant])}\n' for variant in VARIANTS
-    )
-    (folder / "relman.toml").write_text(
-        f"""
-[project]
-name = "Bluefin"
-repository = "https://github.com/ublue-os/bluefin"
-checkout = {json.dumps(str(history.folder))}
-[registry]
-prefix = "oci:images"
-{variants}
-[[groups]]
-title = "Dev Experience Images"
-traits = ["dx"]
-[[groups]]
-title = "Nvidia Images"
-traits = ["nvidia"]
-[[majors]]
-label = "Kernel"
-package = "kernel"
-[[majors]]
-label = "Mesa"
-package = "mesa-filesystem"
-[[majors]]
-label = "Docker"
-package = "docker-ce"
-traits = ["dx"]
-[streams.stable]
-tags = ["stable"]
-versions = ["stable-{{date}}[.{{point}}]", "stable-{{major}}.{{date}}[.{{point}}]"]
-[changelog]
-commits = {{ exclude = ["^chore", "^Merge "] }}
-[ledger]
-path = "releases"
-"""
-    )
-    return folder
-
-
-def relman(project: Path, *arguments: str) -> str:
-    """What a command prints; it has to succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "relman", *arguments],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SOURCE_DATE_EPOCH": "1782216000", "NO_COLOR": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def as_json(change: Change) -> dict[str, Any]:
-    """A change as `relman.diff/1` shows it."""
-    shown: dict[str, Any] = {
-        "kind": change.kind.value,
-        "part": change.part.value if change.part else None,
-        "ecosystem": "rpm",
-        "name": change.name,
-        "arch": change.arch,
-        "before": list(change.before),
-        "after": list(change.after),
-        "source": change.source,
-    }
-    return {**shown, "arch_before": change.arch_before} if change.arch_before else shown
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_relman_diff_shows_every_change_and_no_other(project: Path, composed: Composed, variant: str) -> None:
-    image = f"oci:images/{variant}:stable-"
-    found = json.loads(relman(project, "diff", f"{image}20260609", f"{image}20260616", "--format", "json"))
-
-    added, removed = composed.keys(0, 1)
-    assert found["changes"] == [as_json(c) for c in composed.changes(variant, 0, 1)]
-    assert found["keys"] == {"added": list(added), "removed": list(removed)}
-    assert found["exact"] is True
-    assert found["summary"] == {
-        kind.value: [c.kind for c in composed.changes(variant, 0, 1)].count(kind) for kind in ChangeKind
-    }
-
-
-def folded(row: dict[str, Any]) -> FoldedRow:
-    """A row of `relman.changelog/1` in the generator's words."""
-    from relman.model.diff import Part
-
-    return FoldedRow(
-        source=row["source"],
-        kind=ChangeKind(row["kind"]),
-        part=Part(row["part"]) if row["part"] else None,
-        before=tuple(row["before"]),
-        after=tuple(row["after"]),
-        packages=frozenset((package["name"], package["arch"]) for package in row["packages"]),
-    )
-
-
-@pytest.fixture(scope="session")
-def changelog(project: Path) -> dict[str, Any]:
-    """The stream's notes as data, since the oldest build."""
-    arguments = ("--stream", "stable", "--from", "stable-20260609", "--format", "json")
-    found: dict[str, Any] = json.loads(relman(project, "changelog", *arguments))
-    return found
-
-
-def test_the_notes_of_a_stream_group_every_change_and_list_every_commit(
-    changelog: dict[str, Any], composed: Composed, history: History
-) -> None:
-    found = changelog
-    groups = {frozenset(group["variants"]): {folded(row) for row in group["changes"]} for group in found["groups"]}
-    assert groups == {variants: set(rows) for variants, rows in composed.groups(0, 2).items()}
-    assert [commit["sha"] for commit in found["commits"]] == [commit.sha for commit in history.commits(0, 2)]
-    assert [commit["subject"] for commit in found["commits"]] == [c.line.subject for c in history.commits(0, 2)]
-    assert [commit["reverted_by"] for commit in found["commits"]] == [c.reverted_by for c in history.commits(0, 2)]
-    assert found["accounting"]["packages"] == {
-        "changed": composed.changed(0, 2),
-        "shown": composed.changed(0, 2),
-        "ignored": 0,
-    }
-    assert found["version"] == "stable-20260623"
-
-
-def test_the_rest_of_what_is_read_in_commits_is_right(changelog: dict[str, Any], history: History) -> None:
-    found = {commit["sha"]: commit for commit in changelog["commits"]}
-
-    for commit in history.commits(0, 2):
-        if commit.line.reverts:
-            continue
-        shown = found[commit.sha]
-        line = commit.line
-        assert (shown["type"], shown["scope"], shown["breaking"]) == (line.type, line.scope, line.breaking)
-        assert shown["listed"] is not line.subject.startswith(("chore", "Merge "))
-        assert shown["author"] == line.author
-
-
 def test_the_formats_of_the_set_are_all_different() -> None:
     assert sorted(FORMATS) == sorted(VARIANTS)
     assert len(set(FORMATS.values())) == len(VARIANTS)
-    assert parse_repository(f"{PREFIX}/bluefin").name == "os/bluefin"

@@ -188,14 +188,25 @@ def test_a_removed_package_that_the_new_one_obsoletes_is_renamed() -> None:
 
 
 def test_a_rename_prefers_its_own_arch_and_takes_each_package_once() -> None:
-    before = contents(rpm("old", "1-1"), rpm("old", "1-1", arch="i686"))
+    obsoletes = {"one": ["old"], "three": ["old"], "two": ["old"]}
+    before = contents(rpm("old", "1-1"))
     after = contents(
-        rpm("one", "1-1", arch="noarch"), rpm("two", "1-1"), extras={"obsoletes": {"one": ["old"], "two": ["old"]}}
+        rpm("one", "1-1", arch="noarch"), rpm("two", "1-1"), rpm("three", "1-1"), extras={"obsoletes": obsoletes}
     )
 
     assert changes(before, after) == (
-        change("renamed", "one", "1-1", "1-1", arch="noarch", arch_before="i686", name_before="old"),
-        change("renamed", "two", "1-1", "1-1", name_before="old"),
+        change("added", "one", "", "1-1", arch="noarch"),
+        change("renamed", "three", "1-1", "1-1", name_before="old"),
+        change("added", "two", "", "1-1"),
+    )
+
+
+def test_a_rename_may_change_the_arch_as_well() -> None:
+    before = contents(rpm("old", "1-1"))
+    after = contents(rpm("new", "1-2", arch="noarch"), extras={"obsoletes": {"new": ["old"]}})
+
+    assert changes(before, after) == (
+        change("renamed", "new", "1-1", "1-2", "release", arch="noarch", arch_before="x86_64", name_before="old"),
     )
 
 

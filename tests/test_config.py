@@ -128,7 +128,7 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
         ),
         (
             BUILT + 'gates = [{ name = "x" }]',
-            "18: streams.stable.gates: a gate's table needs a `type = \"…\"`",
+            '18: streams.stable.gates: a gate\'s table needs a `type = "…"`',
         ),
         (
             '[[variants]]\nname = "arm"\nplatforms = ["arm64"]',
@@ -148,7 +148,10 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
             '[[majors]]\nlabel = "K"\n\n[[majors]]\nlabel = "L"\npackage = "l"\nfrom = "label:l"',
             '18: majors[2]: give either `package = "…"` or `from = "label:…"`',
         ),
-        ('[ledger]\npath = "a"\nbranch = "b"', "15: ledger: records lie in a folder (`path`) or in a branch, not in both"),
+        (
+            '[ledger]\npath = "a"\nbranch = "b"',
+            "15: ledger: records lie in a folder (`path`) or in a branch, not in both",
+        ),
         (
             HOOK.replace("webhook", "webhok"),
             "16: announce[1].type: no plugin understands the type `webhok`; did you mean `webhook`?",
@@ -159,7 +162,10 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
             HOOK + '\n[[announce]]\ntype = "file"\nname = "webhook"\npath = "x"',
             "21: announce[2].name: two channels are called `webhook`: give each a `name` of its own",
         ),
-        (HOOK + 'streams = ["tested"]', "18: announce[1].streams: there is no stream `tested`; did you mean `testing`?"),
+        (
+            HOOK + 'streams = ["tested"]',
+            "18: announce[1].streams: there is no stream `tested`; did you mean `testing`?",
+        ),
         (HOOK + 'timeout = "soon"', "18: announce[1].timeout: `soon` is not a duration"),
         ("[plugins.sbomb]\nx = 1", "15: plugins.sbomb: no plugin has the name `sbomb`"),
     ],
@@ -315,9 +321,7 @@ path = "records"
 
     (variant,) = config.variants
     stable = config.stream("stable")
-    assert variant == Variant(
-        "os-nvidia", "os", "-nvidia", frozenset({"nvidia"}), (Platform("linux", "arm64", "v8"),)
-    )
+    assert variant == Variant("os-nvidia", "os", "-nvidia", frozenset({"nvidia"}), (Platform("linux", "arm64", "v8"),))
     assert config.platforms_of(variant) == (Platform("linux", "arm64", "v8"),)
     assert config.place(variant, config.stream("testing")).repository == parse_repository("ghcr.io/acme/os")
     assert config.place(variant, stable).repository == parse_repository("oci:images/os")
@@ -381,13 +385,17 @@ def test_a_channel_without_a_name_has_that_of_its_type_and_gets_every_stream(tmp
 
 
 def test_a_plugin_is_handed_its_own_tables_of_its_stream_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = BASE + BUILT + "".join(
-        f'\n[[announce]]\ntype = "{type_}"\nname = "{name}"\n{key} = "https://example.org/{name}"\nstreams = {streams}\n'
-        for type_, key, name, streams in (
-            ("file", "path", "first", ["stable"]),
-            ("webhook", "url", "second", []),
-            ("file", "path", "third", ["testing"]),
-            ("file", "path", "fourth", []),
+    text = (
+        BASE
+        + BUILT
+        + "".join(
+            f'\n[[announce]]\ntype = "{type_}"\nname = "{name}"\n{key} = "https://example.org/{name}"\nstreams = {streams}\n'
+            for type_, key, name, streams in (
+                ("file", "path", "first", ["stable"]),
+                ("webhook", "url", "second", []),
+                ("file", "path", "third", ["testing"]),
+                ("file", "path", "fourth", []),
+            )
         )
     )
     config, slots = configure(plugins(), _file(tmp_path, text), tmp_path)

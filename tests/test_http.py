@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relman import process, redaction
-from relman.connections import Untrusted
+from relman.connections import Untrusted, redirected
 from relman.curl import as_curl, shown
 from relman.errors import AnswerLost, Malformed, Passing
 from relman.http import USER_AGENT, Client, Repeat, Retry
@@ -288,6 +288,15 @@ def test_redirects_end(client: Client, serve: Serve) -> None:
     with pytest.raises(Malformed, match="redirects more than 3 times"):
         client.request("GET", f"{server.url}/x", redirects=3)
     assert client.request("GET", f"{server.url}/x").status == 302
+
+
+def test_a_redirect_does_not_leave_tls() -> None:
+    with pytest.raises(Malformed, match="not protected by TLS"):
+        redirected("https://ghcr.io/x", "http://ghcr.io/y", {}, frozenset())
+    secret = {"Authorization": "Bearer composed"}
+    assert redirected("https://a/x", "http://b:1/y", secret, frozenset({"b"})) == ("http://b:1/y", {})
+    assert redirected("https://a/x", "https://a:8443/y", secret, frozenset()) == ("https://a:8443/y", {})
+    assert redirected("https://a/x", "/y", secret, frozenset()) == ("https://a/y", secret)
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[bad/"])

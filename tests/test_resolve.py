@@ -67,7 +67,9 @@ def resolve(
     return found.release(found.config.stream(stream), since=since)
 
 
-def published(world: World, version: str, *records: Record, stream: str = "stable", since: str | None = None) -> Release:
+def published(
+    world: World, version: str, *records: Record, stream: str = "stable", since: str | None = None
+) -> Release:
     found = resolver(world, *records)
     return found.published(found.config.stream(stream), version, since=since)
 
@@ -91,9 +93,7 @@ def recorded(
 
 
 def follows(release: Release) -> dict[str, tuple[str | None, Digest | None] | None]:
-    return {
-        c.variant.name: (c.follows.version, c.follows.digest) if c.follows else None for c in release.candidates
-    }
+    return {c.variant.name: (c.follows.version, c.follows.digest) if c.follows else None for c in release.candidates}
 
 
 # ------------------------------------------------------------------------------------------------ candidates
@@ -193,7 +193,9 @@ def test_records_of_other_streams_and_unfinished_ones_are_not_followed(world: Wo
         if state is not RecordState.FINISHED
     ]
 
-    release = resolve(world, recorded("t", other, stream="testing"), *records, recorded("stable-20260602", dict(stable)))
+    release = resolve(
+        world, recorded("t", other, stream="testing"), *records, recorded("stable-20260602", dict(stable))
+    )
 
     assert follows(release) == {name: ("stable-20260602", digest) for name, digest in stable.items()}
 
@@ -375,9 +377,7 @@ def test_major_and_date_of_new_tags_are_each_candidates_own(world: World) -> Non
         ["stable", "44", "44.20260705"],
         ["stable", "45", "45.20260704"],
     ]
-    assert release.assumed[-1] == (
-        "`os-dx` is the build `testing-45.20260704.3`, while `os` is `testing-44.20260705`"
-    )
+    assert release.assumed[-1] == ("`os-dx` is the build `testing-45.20260704.3`, while `os` is `testing-44.20260705`")
 
 
 def test_a_major_that_no_dated_tag_says_is_an_error_and_never_a_guess(world: World) -> None:

@@ -274,6 +274,8 @@ def test_an_explicit_epoch_of_zero_is_none(read: Callable[..., Contents]) -> Non
         ("1.0", "pkg:rpm/a@1.0-1?arch=x86_64&epoch=2", "2:1.0-1"),
         ("2:1.0-1", "pkg:rpm/a@1.0?arch=x86_64", "2:1.0-1"),
         ("2:9.9-9", "pkg:rpm/a@1.0-1?arch=x86_64", "1.0-1"),
+        ("2:9.9-1", "pkg:rpm/a@1.0-1?arch=x86_64", "1.0-1"),
+        ("2:1.0-9", "pkg:rpm/a@1.0-1?arch=x86_64", "1.0-1"),
         ("0:1.0-1", "pkg:rpm/a@0%3A1.0-1?arch=x86_64", "1.0-1"),
         ("", "pkg:rpm/a@1.0%5Egit1%7Erc-1?arch=x86_64", "1.0^git1~rc-1"),
         ("3:1.0-1", "pkg:rpm/a?arch=x86_64", "3:1.0-1"),
@@ -321,6 +323,15 @@ def test_a_list_without_package_urls_knows_neither_epoch_nor_arch(name: str) -> 
     assert found.capabilities == {Capability.MULTI_VERSION}
     assert {"kernel", "mesa"} <= {package.name for package in found.packages}
     assert {package.ecosystem for package in found.packages} == {"rpm"}
+
+
+def test_without_package_urls_only_what_has_a_release_is_taken_for_a_package(read: Callable[..., Contents]) -> None:
+    root = spdx_package("ghcr.io/acme/os", "sha256:" + "a" * 64)
+    found = read(
+        spdx(root, spdx_package("centos", "10"), spdx_package("bash", "5.3.0-2.el10"), spdx_package("a", "1-1"))
+    )
+
+    assert [package.name for package in found.packages] == ["a", "bash"]
 
 
 def test_epochs_are_known_once_one_is_seen(read: Callable[..., Contents]) -> None:
@@ -472,6 +483,13 @@ def test_it_does_not_matter_how_a_blob_is_cut_into_pieces(
     packed = pack(content)
 
     assert unpack(packed[at : at + size] for at in range(0, len(packed), size)) == content
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_what_packs_well_comes_out_whole(pack: Callable[[bytes], bytes]) -> None:
+    content = bytes(5_000_000)
+
+    assert unpack([pack(content)]) == content
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
@@ -650,8 +668,8 @@ def test_the_newest_of_several_is_read() -> None:
     shelf = Shelf()
     shelf.attach(named("undated"))
     shelf.attach(named("old"), created="2026-06-01T00:00:00Z")
-    shelf.attach(named("new"), created="2026-06-02T00:30:00+02:00")
-    shelf.attach(named("middle"), created="2026-06-01T22:00:00Z")
+    shelf.attach(named("new"), created="2026-06-01T23:30:00-02:00")
+    shelf.attach(named("middle"), created="2026-06-02T02:30:00+02:00")
     shelf.attach(named("nonsense"), created="yesterday")
 
     assert names(shelf.read()) == ["new"]

@@ -102,7 +102,9 @@ def reads(project: str, tag: str, *, only: str | None = None) -> list[tuple[str,
     return [row for row in found if only is None or row[0] == only]
 
 
-@pytest.mark.parametrize(("project", "stream", "variant", "expected"), READ, ids=lambda value: getattr(value, "tag", None))
+@pytest.mark.parametrize(
+    ("project", "stream", "variant", "expected"), READ, ids=lambda value: getattr(value, "tag", None)
+)
 def test_a_dated_tag_is_read_by_its_stream_and_no_other(
     project: str, stream: str, variant: str, expected: Version
 ) -> None:

@@ -103,9 +103,7 @@ class World:
         reference = self.reference(source)
         manifest = self.registry.manifest(reference)
         for tag in tags:
-            self.registry.put_manifest(
-                reference.repository, manifest.content, manifest.descriptor.media_type, tag=tag
-            )
+            self.registry.put_manifest(reference.repository, manifest.content, manifest.descriptor.media_type, tag=tag)
         return manifest.descriptor.digest
 
     def reference(self, text: str) -> Reference:

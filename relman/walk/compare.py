@@ -303,6 +303,8 @@ def _distinct(packages: tuple[Package, ...]) -> list[Package]:
 
 def _same(before: tuple[Package, ...], after: tuple[Package, ...]) -> bool:
     """Are these the same versions, spelled alike or not? Both sides come in order."""
+    if len(before) == len(after) == 1:
+        return _step(before[0], after[0]) == 0
     one, two = _distinct(before), _distinct(after)
     return len(one) == len(two) and all(_step(a, b) == 0 for a, b in zip(one, two, strict=True))
 
