@@ -1,5 +1,7 @@
 """What plugins import, beside `relman.model` and `relman.testing`. The manual is `relman.hookspecs`."""
 
+from relman.compact.attached import attached_contents, lists_among
+from relman.compact.inband import embedded_contents
 from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
 from relman.hookspecs import (
     ActionsContext,
@@ -49,5 +51,8 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "attached_contents",
+    "embedded_contents",
     "hookimpl",
+    "lists_among",
 ]

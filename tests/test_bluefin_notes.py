@@ -168,7 +168,8 @@ def test_the_markdown_notes_show_every_row_of_every_group(project: Path, compose
     wanted: Counter[tuple[str, ...]] = Counter()
     for variants, folded_rows in composed.groups(0, 2).items():
         for row in folded_rows:
-            (name, _), many = next(iter(row.packages)), len(row.packages)
+            (name, row_arch), many = next(iter(row.packages)), len(row.packages)
+            name = f"{name}.{row_arch}" if row_arch == "i686" else name
             shown_name = name if many == 1 else f"{row.source} ({many} packages)"
             arch = "x86_64" if name == "gnome-shell-common" else None
             wanted[title(variants), ICONS[row.kind], shown_name, joined(row.before, arch), joined(row.after)] += 1
@@ -190,7 +191,7 @@ def test_the_classic_notes_show_every_package_of_every_group(project: Path, comp
         for row in rows:
             icon = ICONS[row.kind] if row.kind in (ChangeKind.ADDED, ChangeKind.REMOVED) else "🔄"
             for name, arch in row.packages:
-                whole = f"{name}.{arch}" if names[name] > 1 else name
+                whole = f"{name}.{arch}" if names[name] > 1 or arch == "i686" else name
                 was = "x86_64" if name == "gnome-shell-common" else None
                 group[icon, whole, joined(row.before, was), joined(row.after)] += 1
     assert shown == wanted

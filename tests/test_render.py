@@ -108,7 +108,7 @@ def test_versions_are_shown_whole_with_epoch_dist_and_all_that_are_installed() -
         assert "| kernel | 1:6.1-1.fc41, 1:6.2-1.fc42 | 2:6.3~rc1-1.fc42 |" in notes(made, format)
 
 
-def test_an_arch_is_named_only_where_one_name_has_several() -> None:
+def test_an_arch_is_named_where_one_name_has_several_and_where_it_is_not_the_systems_own() -> None:
     rows = [
         row((("glibc", "i686"), ("glibc", "x86_64")), "1-1", "1-2", source="glibc"),
         row("bash", "1-1", "1-2", arch="i686"),
@@ -117,7 +117,7 @@ def test_an_arch_is_named_only_where_one_name_has_several() -> None:
     ]
 
     assert [line.name for line in lines(group("x", rows))] == [
-        "bash",
+        "bash.i686",
         "glibc.i686",
         "glibc.x86_64",
         "zlib.i686",

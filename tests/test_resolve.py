@@ -383,7 +383,7 @@ def test_major_and_date_of_new_tags_are_each_candidates_own(world: World) -> Non
 def test_a_major_that_no_dated_tag_says_is_an_error_and_never_a_guess(world: World) -> None:
     world.push("os", "testing", "testing-20260706", day=date(2026, 7, 6))
 
-    with pytest.raises(ConfigError, match="cannot make a tag for `os`: `{major}` wants the candidate's major"):
+    with pytest.raises(ConfigError, match=r"cannot make a tag for `os`: `\{major\}` wants the candidate's major"):
         resolve(world)
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from relman.hookspecs import ContentsContext, ContentsSource, ImageUnderRead
 from relman.model.contents import EXACT, Capability, Contents, Package, Unavailable
 from relman.model.oci import LINUX_AMD64, Digest, Platform, PlatformImage, parse_reference, parse_repository
+from relman.registry.attaching import attach
 from relman.registry.protocol import OCI_INDEX
-from relman.registry.referrers import attach
 from relman.testing.registry import MemoryRegistry, put_image, put_index
 from relman.walk.compare import compare_contents
 from relman_plugins.inspect.purl import Purl, parse_purl

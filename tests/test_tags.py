@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import string
 from pathlib import Path
 
@@ -205,10 +206,8 @@ def test_versions_are_ordered_by_number_and_a_day_without_a_point_comes_first() 
     ],
 )
 def test_a_pattern_that_says_nothing_is_refused_with_the_reason(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(why)):
         TagPattern(text)
-
-    assert why in str(caught.value)
 
 
 def test_characters_of_a_pattern_and_of_a_suffix_stand_for_themselves() -> None:
@@ -232,10 +231,8 @@ def test_characters_of_a_pattern_and_of_a_suffix_stand_for_themselves() -> None:
     ],
 )
 def test_a_tag_that_would_have_to_be_guessed_is_not_made(text: str, build: Version | None, why: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(why)):
         TagPattern(text).make("", today=TODAY, build=build)
-
-    assert why in str(caught.value)
 
 
 @pytest.mark.parametrize(

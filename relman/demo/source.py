@@ -41,6 +41,7 @@ class Source:
 
 def make_source(folder: Path) -> Source:
     """A repository with a work tree in ``folder``: the same commits, by the same names, every time."""
+    folder = folder.resolve()  # git -C takes relative paths from there
     folder.mkdir(parents=True)
     git = ("git", "-C", str(folder))
     process.run([*git, "init", "--quiet", "--initial-branch=main"], timeout=30)

@@ -1,22 +1,30 @@
-"""`relman.contents/1`: what is inside one variant's image, platform by platform, as small as JSON gets."""
+"""`relman.contents/1`: what is inside one variant's image, platform by platform, as small as JSON gets.
+
+The same document is kept with records, in the cache, and (of one platform, bound to its image) published as relman's
+compact list.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, NotRequired, TypeAlias
 
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from relman.documents.details import DetailsDocument, details_document, details_from_document
 from relman.documents.reading import compact, read_json, validated
 from relman.documents.values import JsonObject, PlatformText, one_of, plain_object
 from relman.errors import Malformed
 from relman.model.contents import Capability, Contents, Package, PackageSet
-from relman.model.oci import Platform
+from relman.model.oci import Digest, Platform
 
 CONTENTS_SCHEMA: Final = "relman.contents/1"
 CONTENTS_LIMIT = 64 * 1024 * 1024
 """The largest document that is read, in bytes and uncompressed: hundreds of thousands of packages."""
+
+_LARGE = frozenset({Capability.CHANGELOG, Capability.FILES})
 
 Row: TypeAlias = Annotated[list[str | None], Field(min_length=5, max_length=5)]
 """One package: name, arch, version, source, vendor; null where the source of the list does not know."""
@@ -30,33 +38,58 @@ class PlatformContents(TypedDict):
     keys: list[str]
     extras: JsonObject
     packages: dict[str, list[Row]]
+    details: NotRequired[DetailsDocument]
 
 
 class ContentsDocument(TypedDict):
-    """Lists by platform."""
+    """Lists by platform. ``image`` is the digest of the one manifest that a published list is of.
+
+    A list inside an image cannot name that: it has ``beneath``, the chain of the layers below its own (`ChainID` of the
+    OCI image format's config.md).
+    """
 
     schema: Literal["relman.contents/1"]
+    image: NotRequired[Digest]
+    beneath: NotRequired[Digest]
     platforms: dict[PlatformText, PlatformContents]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundContents:
+    """Lists by platform, and the image (or the chain of layers) that they are of; both are `None` in a plain list."""
+
+    platforms: Mapping[Platform, Contents]
+    image: Digest | None = None
+    beneath: Digest | None = None
 
 
 _CONTENTS = TypeAdapter(ContentsDocument)
 
 
-def contents_document(platforms: Mapping[Platform, Contents]) -> ContentsDocument:
-    """The lists as JSON has them; equal ones give equal documents. Raises `ValueError` for extras that are no JSON."""
-    return ContentsDocument(
-        schema=CONTENTS_SCHEMA,
-        platforms={str(platform): _platform_document(platforms[platform]) for platform in sorted(platforms, key=str)},
-    )
+def contents_document(
+    platforms: Mapping[Platform, Contents],
+    *,
+    image: Digest | None = None,
+    beneath: Digest | None = None,
+    whole: bool = False,
+) -> ContentsDocument:
+    """The lists as JSON has them; equal ones give equal documents. Raises `ValueError` for extras that are no JSON.
+
+    Changelogs and files are in it only with ``whole``; without them it does not claim to know them.
+    """
+    lists = {
+        str(platform): _platform_document(platforms[platform], whole=whole) for platform in sorted(platforms, key=str)
+    }
+    if image is not None:
+        return ContentsDocument(schema=CONTENTS_SCHEMA, image=image, platforms=lists)
+    if beneath is not None:
+        return ContentsDocument(schema=CONTENTS_SCHEMA, beneath=beneath, platforms=lists)
+    return ContentsDocument(schema=CONTENTS_SCHEMA, platforms=lists)
 
 
 def contents_from_document(document: object, *, what: str = "the list of contents") -> dict[Platform, Contents]:
     """The lists that ``document`` holds. Raises `Malformed`."""
-    read = validated(_CONTENTS, document, CONTENTS_SCHEMA, what=what)
-    try:
-        return {Platform.parse(name): _contents(platform) for name, platform in read["platforms"].items()}
-    except ValueError as error:
-        raise Malformed(f"{what} does not add up: {error}") from error
+    return dict(_bound(document, what).platforms)
 
 
 def contents_bytes(platforms: Mapping[Platform, Contents]) -> bytes:
@@ -66,31 +99,52 @@ def contents_bytes(platforms: Mapping[Platform, Contents]) -> bytes:
 
 def contents_from_bytes(content: bytes, *, what: str = "the list of contents") -> dict[Platform, Contents]:
     """The lists in a file, uncompressed. Raises `Malformed`."""
-    return contents_from_document(read_json(content, what=what, limit=CONTENTS_LIMIT), what=what)
+    return dict(bound_contents(content, what=what).platforms)
 
 
-def _platform_document(contents: Contents) -> PlatformContents:
+def bound_contents(content: bytes, *, what: str = "the list of contents") -> BoundContents:
+    """The same, with what they are bound to. Raises `Malformed`."""
+    return _bound(read_json(content, what=what, limit=CONTENTS_LIMIT), what)
+
+
+def _bound(document: object, what: str) -> BoundContents:
+    read = validated(_CONTENTS, document, CONTENTS_SCHEMA, what=what)
+    try:
+        platforms = {Platform.parse(name): _contents(platform) for name, platform in read["platforms"].items()}
+    except ValueError as error:
+        raise Malformed(f"{what} does not add up: {error}") from error
+    return BoundContents(platforms, read.get("image"), read.get("beneath"))
+
+
+def _platform_document(contents: Contents, *, whole: bool) -> PlatformContents:
     packages: dict[str, list[Row]] = {}
     for package in contents.packages:
         packages.setdefault(package.ecosystem, []).append(
             [package.name, package.arch, package.version, package.source, package.vendor]
         )
-    return PlatformContents(
+    known = contents.capabilities if whole or contents.details is None else contents.capabilities - _LARGE
+    document = PlatformContents(
         source=contents.source,
-        capabilities=sorted(contents.capabilities),
+        capabilities=sorted(known),
         keys=list(contents.keys),
         extras=plain_object(contents.extras),
         packages=packages,
     )
+    if contents.details is not None:
+        document["details"] = details_document(contents.details, contents.packages, whole=whole)
+    return document
 
 
 def _contents(read: PlatformContents) -> Contents:
+    packages = PackageSet(_package(ecosystem, row) for ecosystem, rows in read["packages"].items() for row in rows)
+    details = read.get("details")
     return Contents(
-        packages=PackageSet(_package(ecosystem, row) for ecosystem, rows in read["packages"].items() for row in rows),
+        packages=packages,
         source=read["source"],
         capabilities=frozenset(read["capabilities"]),
         keys=tuple(read["keys"]),
         extras=read["extras"],
+        details=details_from_document(details, packages) if details is not None else None,
     )
 
 

@@ -129,8 +129,13 @@ def _several_arches(rows: Iterable[Row]) -> frozenset[str]:
     return frozenset(name for name, found in arches.items() if len(found) > 1)
 
 
+_BESIDE = frozenset({"i386", "i486", "i586", "i686"})
+"""Arches that stand beside a system's own: `openssl-libs` without its arch would read as gone altogether."""
+
+
 def _label(package: PackageName, several: frozenset[str]) -> str:
-    return f"{package.name}.{package.arch}" if package.arch and package.name in several else package.name
+    told_apart = package.name in several or package.arch in _BESIDE
+    return f"{package.name}.{package.arch}" if package.arch and told_apart else package.name
 
 
 def _entry(row: Row, several: frozenset[str]) -> Entry:

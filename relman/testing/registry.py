@@ -17,10 +17,10 @@ from typing import Literal
 
 from relman.errors import Malformed, NotFound, RelmanError
 from relman.model.oci import Descriptor, Digest, Platform, Reference, Repository
+from relman.registry.attaching import attach as attach_to
 from relman.registry.carrying import require_named, require_pinned
 from relman.registry.manifests import OCI_CONFIG, as_json, encode, read_manifest, read_object, read_platform
 from relman.registry.protocol import INDEXES, OCI_INDEX, OCI_MANIFEST, Manifest, RegistryWriter
-from relman.registry.referrers import attach as attach_to
 from relman.registry.referrers import by_fallback_tag, merged
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"

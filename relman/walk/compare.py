@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from relman.errors import Malformed
-from relman.model.contents import EXACT, Capability, Contents, Identity, Package
+from relman.model.contents import EXACT, Capability, Contents, Identity, Obsolete, Package
 from relman.model.diff import Change, ChangeKind, Diff, Part, Side
 from relman.model.oci import Digest, Platform, PlatformImage, Reference
 from relman.model.versions import ORDERED, compare, differing_part, normalise, parse, sorted_versions
+from relman.walk.details import obsoletes
 
 Rename = tuple[re.Pattern[str], str]
 """A rule of `[packages] rename`: what to look for in a name, and what to put in its place."""
@@ -35,7 +36,8 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
     """Every change between two lists, on what both of their sources know.
 
     ``rename`` is applied to the names of both sides first, each rule in turn. Renamed packages are found where
-    ``after.extras["obsoletes"]`` maps names to the names that they obsolete. Nothing is ignored here.
+    ``after.details.obsoletes`` (in the range of versions that it names) or ``after.extras["obsoletes"]`` (names to the
+    names that they obsolete) says so. Nothing is ignored here.
     """
     shared = before.capabilities & after.capabilities
     renamed = _renamer(rename)
@@ -45,7 +47,7 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
         vendors=Capability.VENDOR in shared,
     )
     changes = []
-    for old, new in _pair(one, two, _obsoletes(after, renamed)):
+    for old, new in _pair(one, two, _obsoletes(after, shared, renamed)):
         before_packages = one.packages[old] if old else ()
         after_packages = two.packages[new] if new else ()
         if (change := judge.change(before_packages, after_packages)) is not None:
@@ -160,17 +162,25 @@ def _renamer(rules: Sequence[Rename]) -> Callable[[str], str]:
     return renamed
 
 
-def _obsoletes(after: Contents, renamed: Callable[[str], str]) -> Mapping[str, frozenset[str]]:
-    """Which names each new name obsoletes; empty where the source cannot know."""
+_Obsoletes = Mapping[str, Sequence[Obsolete]]
+
+
+def _obsoletes(after: Contents, shared: frozenset[Capability], renamed: Callable[[str], str]) -> _Obsoletes:
+    """What each new name obsoletes; empty where the source cannot know."""
+    gathered: dict[str, list[Obsolete]] = {}
+    if after.details is not None:
+        for identity, several in after.details.obsoletes.items():
+            new = gathered.setdefault(renamed(identity.name), [])
+            for one in several:
+                # Versions are compared as both sides know them.
+                known = Capability.EPOCH in shared or not one.version
+                version = one.version if known else _without_epoch(identity.ecosystem, one.version)
+                new.append(replace(one, name=renamed(one.name), version=version))
     given = after.extras.get("obsoletes")
-    if not isinstance(given, Mapping):
-        return {}
-    gathered: dict[str, frozenset[str]] = {}
-    for name, old in given.items():
+    for name, old in given.items() if isinstance(given, Mapping) else ():
         if isinstance(old, str) or not isinstance(old, Iterable):
             continue
-        new = renamed(str(name))
-        gathered[new] = gathered.get(new, frozenset()) | {renamed(str(one)) for one in old}
+        gathered.setdefault(renamed(str(name)), []).extend(Obsolete(renamed(str(one))) for one in old)
     return gathered
 
 
@@ -183,12 +193,12 @@ def _order(identity: Identity) -> tuple[str, str, str]:
 _Pair = tuple[Identity | None, Identity | None]
 
 
-def _pair(one: _Known, two: _Known, obsoletes: Mapping[str, frozenset[str]]) -> Iterable[_Pair]:
+def _pair(one: _Known, two: _Known, replaced: _Obsoletes) -> Iterable[_Pair]:
     """Each identity of both sides exactly once, with what it was or became; `None` is not installed."""
     yield from ((identity, identity) for identity in one.packages if identity in two.packages)
     removed = {identity for identity in one.packages if identity not in two.packages}
     added = {identity for identity in two.packages if identity not in one.packages}
-    for old, new in (*_arch_changes(removed, added), *_renames(removed, added, obsoletes)):
+    for old, new in (*_arch_changes(removed, added), *_renames(one, removed, added, replaced)):
         if old in removed and new in added:
             removed.remove(old)
             added.remove(new)
@@ -213,7 +223,7 @@ def _by_name(identities: Iterable[Identity]) -> dict[tuple[str, str], list[Ident
 
 
 def _renames(
-    removed: set[Identity], added: set[Identity], obsoletes: Mapping[str, frozenset[str]]
+    one: _Known, removed: set[Identity], added: set[Identity], replaced: _Obsoletes
 ) -> list[tuple[Identity, Identity]]:
     """Removed packages with the new ones that obsolete them, the best first: of the same arch, then by name.
 
@@ -223,8 +233,9 @@ def _renames(
     candidates = [
         (old, new)
         for new in sorted(added, key=_order)
-        for name in sorted(obsoletes.get(new.name, ()))
-        for old in gone.get((new.ecosystem, name), ())
+        for obsolete in sorted(replaced.get(new.name, ()), key=lambda obsolete: obsolete.name)
+        for old in gone.get((new.ecosystem, obsolete.name), ())
+        if any(obsoletes(obsolete, package) for package in one.packages[old])
     ]
     return sorted(candidates, key=lambda pair: pair[0].arch != pair[1].arch)
 

@@ -35,7 +35,17 @@ RELEASED = "stable-20260610"
 """The dated tag that `stable` had before relman came: the first build's."""
 
 REVISION = "org.opencontainers.image.revision"
-_FOREIGN = ("GITHUB_", "RELMAN_", "SOURCE_DATE_", "GIT_", "XDG_", "REGISTRY_AUTH", "DOCKER_CONFIG", "NO_COLOR", "FORCE_")
+_FOREIGN = (
+    "GITHUB_",
+    "RELMAN_",
+    "SOURCE_DATE_",
+    "GIT_",
+    "XDG_",
+    "REGISTRY_AUTH",
+    "DOCKER_CONFIG",
+    "NO_COLOR",
+    "FORCE_",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +75,7 @@ def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "relman", *arguments]
 
 
-def relman(
-    folder: Path, *arguments: str, code: int | None = 0, stdin: str | None = None, **variables: str
-) -> Ran:
+def relman(folder: Path, *arguments: str, code: int | None = 0, stdin: str | None = None, **variables: str) -> Ran:
     """Run it in ``folder`` and see that it exits with ``code``; `None` leaves that to the caller."""
     done = subprocess.run(
         command(arguments),

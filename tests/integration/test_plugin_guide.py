@@ -160,6 +160,7 @@ def test_the_channel_posts_once_whatever_becomes_of_the_answer(demo: Path, env: 
 
         first = run("relman plan stable -o plan.json >/dev/null && relman apply plan.json", demo, env=env)
         again = run("relman apply plan.json", demo, env=env)
+        assert first[1] == 0, first[0]
         shutil.rmtree(demo / "releases")
         elsewhere = run("relman apply plan.json", demo, env=env)
 
@@ -232,7 +233,7 @@ def classes() -> Iterator[tuple[str, type]]:
 
 def members(found: type) -> set[str]:
     """What a class has that an author of plugins meets."""
-    names = {*found.__dict__.get("__annotations__", {}), *found.__dict__}
+    names = {*inspect.get_annotations(found), *vars(found)}
     return {name for name in names if not name.startswith("_")}
 
 

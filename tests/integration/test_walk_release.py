@@ -115,7 +115,9 @@ def test_the_record_is_as_the_contract_has_it(walked: Walked) -> None:
     assert (folder / "plan.json").read_bytes() == (walked.project.folder / "plan.json").read_bytes()
     assert json.loads((folder / "changelog.json").read_bytes()) == plan["changelog"]
     digests, history = walked.project.digests, walked.project.history
-    assert [{k: v for k, v in variant.items() if k not in ("contents", "reference")} for variant in record["variants"]] == [
+    assert [
+        {k: v for k, v in variant.items() if k not in ("contents", "reference")} for variant in record["variants"]
+    ] == [
         {
             "name": variant,
             "digest": digests[variant, 1],

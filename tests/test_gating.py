@@ -1,0 +1,166 @@
+"""gate: only `passed` opens, only for the digest at hand; what fails or is not answered stays closed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relman.errors import UsageError
+from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, PlatformImage, parse_repository
+from relman.model.plan import GateResult, State
+from relman.model.release import Candidate
+from relman.model.streams import GateRule, Place, Stream, TagPattern, Variant
+from relman.walk.gating import closed, explain, override, rules_of, settle
+
+NOON = datetime(2026, 7, 6, 12, tzinfo=UTC)
+COMPLETE = GateRule("complete", "complete")
+SOAK = GateRule("soak", "soak")
+
+
+def stream(*gates: GateRule, default: bool = False) -> Stream:
+    pattern = TagPattern("stable-{date}")
+    return Stream("stable", (TagPattern("stable"),), (pattern,), gates=None if default else gates)
+
+
+def candidate(name: str) -> Candidate:
+    digest = Digest.of(name.encode())
+    part = PlatformImage(LINUX_AMD64, Descriptor("application/json", digest, 1), {}, None, 1)
+    repository = parse_repository(f"ghcr.io/acme/{name}")
+    image = Image(repository.digest(digest), "application/json", (part,))
+    return Candidate(Place(Variant(name, name), repository), image, (LINUX_AMD64,))
+
+
+OS, DX = candidate("os"), candidate("os-dx")
+
+
+def answer(
+    rule: str = "soak", of: Candidate = OS, state: State = State.PASSED, reason: str = "3 d", digest: Digest | None = None
+) -> GateResult:
+    return GateResult(rule, of.variant.name, digest or of.image.digest, state, reason)
+
+
+# --------------------------------------------------------------------------------------------- which rules
+
+
+@pytest.mark.parametrize(
+    ("of", "signed", "names"),
+    [
+        (stream(default=True), False, ["complete", "no-downgrade"]),
+        (stream(default=True), True, ["complete", "no-downgrade", "signature"]),
+        (stream(), True, ["complete"]),
+        (stream(SOAK), True, ["complete", "soak"]),
+        (stream(COMPLETE, SOAK), False, ["complete", "soak"]),
+        (stream(GateRule("command", "smoke", {"argv": []})), False, ["complete", "smoke"]),
+    ],
+)
+def test_some_gates_always_run_and_the_configuration_chooses_the_others(
+    of: Stream, signed: bool, names: list[str]
+) -> None:
+    assert [rule.name for rule in rules_of(of, signed=signed)] == names
+
+
+# -------------------------------------------------------------------------------------------- the answers
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_passed_opens(state: State) -> None:
+    (result,) = settle([SOAK], [OS], [answer(state=state)], {})
+
+    assert result == answer(state=state)
+    assert (closed([result], (), NOON) == ()) == (state is State.PASSED)
+
+
+def test_an_answer_for_another_digest_variant_or_rule_does_not_count() -> None:
+    others = [
+        answer(digest=Digest.of(b"yesterday's build")),
+        answer(of=DX),
+        answer(rule="Soak"),
+        GateResult("soak", "os-dx", OS.image.digest, State.PASSED, "of another variant"),
+    ]
+
+    (result,) = settle([SOAK], [OS], others, {})
+
+    assert result == answer(state=State.ABSENT, reason="no plugin answers for the gate `soak`")
+
+
+def test_a_plugin_that_failed_closes_what_it_may_have_answered_and_no_more() -> None:
+    results = settle([SOAK, COMPLETE], [OS, DX], [answer()], {"mine": "plugin `mine` failed: boom"})
+
+    assert [(r.gate, r.variant, r.state, r.reason) for r in results] == [
+        ("soak", "os", State.PASSED, "3 d"),
+        ("soak", "os-dx", State.ERROR, "plugin `mine` failed: boom"),
+        ("complete", "os", State.ERROR, "plugin `mine` failed: boom"),
+        ("complete", "os-dx", State.ERROR, "plugin `mine` failed: boom"),
+    ]
+
+
+def test_of_several_answers_for_one_rule_each_must_open() -> None:
+    both = [answer(reason="amd64"), answer(state=State.FAILED, reason="arm64")]
+
+    assert closed(settle([SOAK], [OS], both, {}), (), NOON) == (both[1],)
+
+
+states = st.sampled_from(State)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["soak", "complete", "else"]), st.sampled_from([OS, DX]), states), max_size=8))
+def test_a_release_goes_through_only_where_every_rule_has_passed_for_every_candidate(
+    given_answers: list[tuple[str, Candidate, State]],
+) -> None:
+    answers = [answer(rule, of, state) for rule, of, state in given_answers]
+
+    opens = not closed(settle([SOAK, COMPLETE], [OS, DX], answers, {}), (), NOON)
+
+    def passed(rule: str, of: Candidate) -> bool:
+        own = [state for name, candidate, state in given_answers if (name, candidate) == (rule, of)]
+        return bool(own) and set(own) == {State.PASSED}
+
+    assert opens == all(passed(rule, of) for rule in ("soak", "complete") for of in (OS, DX))
+
+
+# ------------------------------------------------------------------------------------------------- overrides
+
+
+def test_an_override_says_who_why_and_until_when() -> None:
+    assert override("soak", "an urgent fix", NOON + timedelta(hours=2), "ada", NOON) == {
+        "gate": "soak",
+        "reason": "an urgent fix",
+        "until": "2026-07-06T14:00:00Z",
+        "by": "ada",
+    }
+
+
+@pytest.mark.parametrize("until", [NOON, NOON - timedelta(seconds=1)])
+def test_an_override_that_is_over_before_it_began_is_refused(until: datetime) -> None:
+    with pytest.raises(UsageError, match="which is past"):
+        override("soak", "late", until, "ada", NOON)
+
+
+def test_an_override_opens_its_own_gate_until_it_expires() -> None:
+    shut = settle([SOAK, COMPLETE], [OS], [], {})
+    by_hand = [override("soak", "urgent", NOON + timedelta(hours=2), "ada", NOON)]
+
+    def names(now: datetime) -> list[str]:
+        return [result.gate for result in closed(shut, by_hand, now)]
+
+    assert names(NOON) == ["complete"]
+    assert names(NOON + timedelta(hours=1, minutes=59, seconds=59)) == ["complete"]
+    assert names(NOON + timedelta(hours=2)) == ["soak", "complete"]
+
+
+# ------------------------------------------------------------------------------------------------- in words
+
+
+def test_closed_gates_that_say_the_same_are_explained_once() -> None:
+    results = [
+        answer(of=OS, state=State.PENDING, reason="2 d left"),
+        answer(of=DX, state=State.PENDING, reason="2 d left"),
+        answer("complete", OS, State.FAILED, "no arm64"),
+    ]
+
+    assert explain(results) == (
+        "gate `soak` is pending for `os`, `os-dx`: 2 d left; gate `complete` is failed for `os`: no arm64"
+    )
