@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from os import getpid
@@ -17,18 +17,20 @@ from typing import Any
 
 from relman import config as configuration
 from relman import hookspecs
+from relman.cache import ContentsCache
 from relman.channel import Channel
+from relman.compact.lists import SOURCE as OWN_LISTS
 from relman.config import Config
 from relman.documents.changelog import changelog_bytes
 from relman.documents.contents import contents_bytes, contents_from_bytes
 from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
 from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError
-from relman.hookspecs import Executor, Slot
+from relman.hookspecs import ContentsSource, Executor, Slot
 from relman.http import Client
 from relman.ledger.protocol import Ledger
 from relman.manager import Plugins
 from relman.model.changelog import Changelog, Commit, Section
-from relman.model.contents import Contents
+from relman.model.contents import Capability, Contents
 from relman.model.oci import Digest, Image, Platform, Reference
 from relman.model.plan import Action, GateResult, Plan
 from relman.model.record import Receipt, Record, RecordState
@@ -64,6 +66,7 @@ class Lifecycle:
     http: Client
     ledger: Ledger
     clock: Callable[[], datetime]
+    cache: ContentsCache | None = None
 
     # --------------------------------------------------------------------------------------------- observe
 
@@ -144,7 +147,6 @@ class Lifecycle:
         actions: list[Action] = [
             action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values
         ]
-        last = self._resolver.last_finished(stream.name)
         return planning.make_plan(
             release,
             changelog,
@@ -152,10 +154,15 @@ class Lifecycle:
             actions,
             renderer.notes("markdown"),
             config=self.config,
-            changed=last is None or not holds_exactly(last, release.candidates),
+            changed=self.changes(release),
             now=self.clock(),
             overrides=overrides,
         )
+
+    def changes(self, release: Release) -> bool:
+        """Whether ``release`` is anything new: not exactly what the stream's last finished record holds."""
+        last = self._resolver.last_finished(release.stream)
+        return last is None or not holds_exactly(last, release.candidates)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
@@ -258,15 +265,27 @@ class Lifecycle:
     @cached_property
     def comparer(self) -> Comparer:
         """Reads and compares, with the sources of all plugins in the configured order."""
+        inspector = Inspector(self._sources, self.config.packages, self.registry, cache=self.cache)
+        return Comparer(inspector, self.config.packages, self._kept)
+
+    @cached_property
+    def firsthand(self) -> Inspector:
+        """Reads what relman's own lists are made from: every source but those lists, package databases first."""
+        rich = {source.name for source in self._sources if Capability.OBSOLETES in source.capabilities}
+        others = [name for name in self.config.packages.sources if name != OWN_LISTS]
+        names = sorted(others, key=lambda name: name not in rich)
+        packages = replace(self.config.packages, sources=tuple(names))
+        return Inspector(self._sources, packages, self.registry, cache=self.cache)
+
+    @cached_property
+    def _sources(self) -> tuple[ContentsSource, ...]:
         settings = SettingsOf(self.config, self.slots)
         context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
-        sources = [
+        return tuple(
             source
             for answer in self.plugins.ask(hookspecs.relman_contents_sources, context=context)
             for source in answer.values
-        ]
-        inspector = Inspector(sources, self.config.packages, self.registry)
-        return Comparer(inspector, self.config.packages, self._kept)
+        )
 
     @cached_property
     def templates(self) -> Templates:

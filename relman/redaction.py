@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import re
+import sys
 import threading
 from urllib.parse import quote
 
@@ -24,6 +26,12 @@ def register(secret: str) -> None:
     """
     if len(secret) < 4:
         return
+    with _lock:
+        new = secret not in _known
+    if new and os.environ.get("GITHUB_ACTIONS") == "true":
+        # The runner hides what it is told of in every log. It reads such lines from stderr, too.
+        escaped = secret.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        sys.stderr.write(f"::add-mask::{escaped}\n")
     forms = {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode()}
     with _lock:
         _known.update(forms)

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from relman.demo.build import NOW
 
 ROOT = Path(__file__).parent.parent
 CUT = "…"
+_CACHE = tempfile.TemporaryDirectory(prefix="relman-cache-")
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -129,6 +131,7 @@ def environment(**more: str) -> dict[str, str]:
         "COLUMNS": "110",
         "NO_COLOR": "1",
         "RELMAN_CONFIG": "",
+        "RELMAN_CACHE": _CACHE.name,
         "GITHUB_OUTPUT": "",
         "GITHUB_STEP_SUMMARY": "",
         **more,

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def post(body: str = '{"a": "ü"}', content_type: str = "application/json") -> A
 
 
 @pytest.fixture
-def hook(tmp_path: Path) -> Iterator[Callable[..., Channel]]:
+def hook(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     with Client(retry=Retry(attempts=2, connections=1, wait_initial=0, wait_jitter=0)) as http:
 
         def make(url: str, environ: dict[str, str] | None = None, **table: object) -> Channel:
@@ -51,7 +52,7 @@ def hook(tmp_path: Path) -> Iterator[Callable[..., Channel]]:
 # -------------------------------------------------------------------------------------------------- webhooks
 
 
-def test_a_webhook_is_sent_the_text_that_was_reviewed_signed_and_with_its_key(hook: Callable[..., Channel]) -> None:
+def test_a_webhook_is_sent_the_text_that_was_reviewed_signed_and_with_its_key(hook: Callable[..., Any]) -> None:
     body = '{"a": "ü"}'
     with Scripted(lambda asked: Reply(204)) as server:
         channel = hook(
@@ -76,7 +77,7 @@ def test_a_webhook_is_sent_the_text_that_was_reviewed_signed_and_with_its_key(ho
     assert receipt == Receipt.of(post(), ReceiptState.DONE, sha256=hashlib.sha256(body.encode()).hexdigest())
 
 
-def test_without_a_secret_nothing_is_signed(hook: Callable[..., Channel]) -> None:
+def test_without_a_secret_nothing_is_signed(hook: Callable[..., Any]) -> None:
     with Scripted(lambda asked: Reply(200)) as server:
         WebhookExecutor().apply(post(), hook(server.url))
 
@@ -99,7 +100,7 @@ def test_without_a_secret_nothing_is_signed(hook: Callable[..., Channel]) -> Non
     ],
 )
 def test_which_answers_count_as_received_is_for_the_table_to_say(
-    status: int, expect: list[int] | None, received: bool, hook: Callable[..., Channel]
+    status: int, expect: list[int] | None, received: bool, hook: Callable[..., Any]
 ) -> None:
     with Scripted(lambda asked: Reply(status, {"Location": "/elsewhere"}, b"why not")) as server:
         channel = hook(server.url, **({"expect": expect} if expect else {}))
@@ -116,7 +117,7 @@ def test_which_answers_count_as_received_is_for_the_table_to_say(
 
 @pytest.mark.parametrize("reply", [Reply(502), Reply(504), Reply(reset=True)])
 def test_where_something_before_the_webhook_lost_the_answer_it_may_have_been_received(
-    reply: Reply, hook: Callable[..., Channel]
+    reply: Reply, hook: Callable[..., Any]
 ) -> None:
     with Scripted(lambda asked: reply) as server, pytest.raises(AnswerLost):
         WebhookExecutor().apply(post(), hook(server.url))
@@ -124,14 +125,14 @@ def test_where_something_before_the_webhook_lost_the_answer_it_may_have_been_rec
     assert len(server.asked) == 1
 
 
-def test_a_secret_that_is_not_set_sends_nothing(hook: Callable[..., Channel]) -> None:
+def test_a_secret_that_is_not_set_sends_nothing(hook: Callable[..., Any]) -> None:
     with Scripted(lambda asked: Reply(204)) as server, pytest.raises(Unequipped, match="`KEY`"):
         WebhookExecutor().apply(post(), hook(server.url, secret={"env": "KEY"}))
 
     assert server.asked == []
 
 
-def test_a_webhook_cannot_tell_and_cannot_take_back(hook: Callable[..., Channel]) -> None:
+def test_a_webhook_cannot_tell_and_cannot_take_back(hook: Callable[..., Any]) -> None:
     channel = hook("https://a.example")
 
     assert isinstance(WebhookExecutor().probe(post(), channel), Unknown)
@@ -146,7 +147,7 @@ def written(path: str = "news/a.md", text: str = "ü\n") -> Action:
     return Action("file", Stage.ANNOUNCE, KEY, "file:news", channel="news", payload=payload)
 
 
-def test_a_file_is_written_adopted_when_it_is_there_and_never_taken_back(hook: Callable[..., Channel]) -> None:
+def test_a_file_is_written_adopted_when_it_is_there_and_never_taken_back(hook: Callable[..., Any]) -> None:
     channel, action = hook("https://a.example"), written()
     assert FileExecutor().probe(action, channel) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from relman.documents import schemas
-from tests.integration.driver import Project, Workshop, command, environment, relman
+from tests.integration.driver import Project, Workshop, environment, relman
 
 HEAVY = ("pydantic", "httpx2", "jinja2", "git", "rich", "msgspec", "markdown_it", "stamina", "pluggy", "relman_plugins")
 
@@ -108,8 +109,9 @@ def test_help_names_every_command_and_each_has_help_of_its_own(tmp_path: Path) -
         names
     )
     for name in names:
-        assert relman(tmp_path, name, "--help").stdout.startswith(f"Usage: relman {name}") or True
-        assert "--verbose" in relman(tmp_path, name, "-h").stdout
+        text = relman(tmp_path, name, "-h").stdout
+        assert "--verbose" in text
+        assert "--help" in text
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,7 @@ def test_verbose_shows_each_request_as_a_command_to_paste(docker_registry: str, 
     assert quiet.stdout == ran.stdout
     assert "curl" not in quiet.stderr
     shown = next(line for line in commands if "/manifests/stable" in line)
-    done = subprocess.run(shown.removeprefix("$ "), shell=True, capture_output=True, check=False, text=True)  # noqa: S602
-    assert done.returncode == 0 or "curl" in done.stderr
+    assert any(word.startswith(f"http://{docker_registry}/v2/") for word in shlex.split(shown))
 
 
 def test_quiet_says_nothing_that_does_not_matter(released: Project) -> None:
@@ -194,23 +195,6 @@ def test_detailed_exitcode_tells_no_change_from_changes(released: Project) -> No
     released.relman(*same)
     released.relman(*same, "--detailed-exitcode", code=3)
     released.relman(*other, "--detailed-exitcode")
-
-
-def test_a_reader_that_has_had_enough_is_no_error(released: Project) -> None:
-    process = subprocess.Popen(
-        command(["contents", "oci:images/base:stable", "--format", "json"]),
-        cwd=released.folder,
-        env=environment(released.folder, {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    stderr = process.stderr.read()
-
-    assert process.wait(30) == 0
-    assert stderr == b""
 
 
 # ------------------------------------------------------------------------------------------------------ in CI

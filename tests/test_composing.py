@@ -171,21 +171,16 @@ def test_a_changelog_names_stream_versions_and_title_and_says_what_it_lacks(worl
 
 
 @pytest.mark.parametrize(
-    ("labels", "major"),
-    [
-        ({"ostree__linux": "6.14.3-300.fc42.x86_64"}, 42),
-        ({"ostree__linux": "6.12.0-55.el10.x86_64"}, 10),
-        ({"ostree__linux": "6.14.3"}, None),
-        ({}, None),
-    ],
+    ("kernel", "major"),
+    [("6.14.3-300.fc42.x86_64", 42), ("6.12.0-55.el10.x86_64", 10), ("6.14.3", None), ("", None)],
 )
 def test_without_a_dated_tag_that_says_it_the_kernel_tells_the_systems_release(
-    labels: dict[str, str], major: int | None, tmp_path: Path
+    kernel: str, major: int | None, tmp_path: Path
 ) -> None:
     world = World(tmp_path, MemoryRegistry())
     text = CONFIG.replace("REQUIRED", "false").replace('"stable-{major}.{date}", ', "")
-    world.configure('[[variants]]\nname = "os"\n\n' + text.partition("[[variants]]\nname = \"os-new\"\n\n")[2])
-    world.push("os", "stable", "stable-20260705", day=date(2026, 7, 5), **labels)
+    world.configure('[[variants]]\nname = "os"\n\n' + text.partition('[[variants]]\nname = "os-new"\n\n')[2])
+    world.push("os", "stable", "stable-20260705", day=date(2026, 7, 5), ostree__linux=kernel)
 
     with world.walk() as walk:
         release, both = compared(walk)

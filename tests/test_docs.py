@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -22,7 +23,7 @@ from relman.cli import relman
 from relman.config import tables
 from relman.demo.build import build_demo
 from relman.errors import RelmanError
-from relman.hookspecs import Slot, relman_settings
+from relman.hookspecs import ContentsContext, Slot, relman_contents_sources, relman_settings
 from relman.manager import Plugins
 from relman.model.streams import OnFailure, SourceMoved
 from relman.registry import Registries
@@ -159,11 +160,11 @@ def test_every_command_in_a_document_can_be_given(file: Path) -> None:
 
 
 def parse(command: str) -> None:
-    """Parse a command line without running it; names alone (`relman plan`) are looked up."""
+    """Parse a command line without running it. In a sentence an argument may be left out (`relman plan`)."""
     words = re.findall(r'"[^"]*"|\S+', command)[1:]
     found = relman.get_command(click.Context(relman), words[0])
     assert found is not None, f"there is no `{command}`"
-    if len(words) > 1:
+    with contextlib.suppress(click.MissingParameter):
         found.make_context(words[0], [word.strip('"') for word in words[1:]])
 
 
@@ -288,9 +289,19 @@ def default(field: FieldInfo) -> str:
 
 @pytest.mark.parametrize(("heading", "model"), list(models()))
 def test_every_key_is_listed_with_its_default_and_none_that_is_not_there(heading: str, model: Any) -> None:
-    listed = {row[0].strip("`"): row[2] for row in rows(sections(CONFIGURATION)[heading]) if row[0] != "Key"}
+    listed = {row[0].strip("`"): row[2] for row in rows(sections(CONFIGURATION)[heading]) if len(row) == 3}
+    del listed["Key"]
 
     assert listed == {key: default(field) for key, field in keys_of(model).items()}
+
+
+def test_every_source_of_contents_is_listed() -> None:
+    context = ContentsContext(frozenset(), lambda _model: ())
+    answers = Plugins().ask(relman_contents_sources, context=context)
+
+    listed = [row for row in rows(sections(CONFIGURATION)["[packages]"]) if len(row) == 2]
+
+    assert {row[0].strip("`") for row in listed[1:]} == {source.name for answer in answers for source in answer.values}
 
 
 def test_every_table_of_the_file_has_its_heading() -> None:

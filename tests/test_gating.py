@@ -37,7 +37,11 @@ OS, DX = candidate("os"), candidate("os-dx")
 
 
 def answer(
-    rule: str = "soak", of: Candidate = OS, state: State = State.PASSED, reason: str = "3 d", digest: Digest | None = None
+    rule: str = "soak",
+    of: Candidate = OS,
+    state: State = State.PASSED,
+    reason: str = "3 d",
+    digest: Digest | None = None,
 ) -> GateResult:
     return GateResult(rule, of.variant.name, digest or of.image.digest, state, reason)
 
@@ -106,7 +110,9 @@ def test_of_several_answers_for_one_rule_each_must_open() -> None:
 states = st.sampled_from(State)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["soak", "complete", "else"]), st.sampled_from([OS, DX]), states), max_size=8))
+@given(
+    st.lists(st.tuples(st.sampled_from(["soak", "complete", "else"]), st.sampled_from([OS, DX]), states), max_size=8)
+)
 def test_a_release_goes_through_only_where_every_rule_has_passed_for_every_candidate(
     given_answers: list[tuple[str, Candidate, State]],
 ) -> None:

@@ -81,7 +81,9 @@ def test_a_broken_plugin_is_named_with_its_reason_and_the_rest_lives(fault: str,
 
 
 def test_a_module_that_is_not_there_is_a_broken_plugin() -> None:
-    found = Plugins([EntryPoint("lost", "there_is_no_such_module", "relman"), EntryPoint("attr", "json:nope", "relman")])
+    found = Plugins(
+        [EntryPoint("lost", "there_is_no_such_module", "relman"), EntryPoint("attr", "json:nope", "relman")]
+    )
 
     assert (found.names, [broken.name for broken in found.broken]) == ((), ["attr", "lost"])
 

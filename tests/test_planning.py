@@ -189,7 +189,7 @@ def test_a_source_that_moved_on_does_not_matter_unless_the_stream_refuses(world:
     world.tag(f"os@{plan.variants[0].digest}", "testing")
     plan = planned(world)
     world.push("os", "testing", n="newer")
-    with pytest.raises(StalePlan, match="the source `ghcr.io/acme/os:testing` moved on from"):
+    with pytest.raises(StalePlan, match=r"the source `ghcr\.io/acme/os:testing` moved on from"):
         check(world, plan)
 
 

@@ -74,7 +74,7 @@ def test_a_tag_that_somebody_else_moved_is_stale(dated: bool, world: World) -> N
     action = move(world, dated=dated)
     world.push("os", "stable", n="3")
 
-    with pytest.raises(StalePlan, match="`ghcr.io/acme/os:stable`") as caught:
+    with pytest.raises(StalePlan, match=r"`ghcr\.io/acme/os:stable`") as caught:
         TagExecutor().probe(action, world.registry)
 
     assert caught.value.exit_code == 5

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from types import TracebackType
 
 import click
 
 from relman import __version__
 from relman.cli.lazy import LazyGroup
 from relman.cli.options import common_options
-from relman.errors import ConfigError, OutOfTime, Passing, RelmanError
+from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageError
 
 
 @click.group(
@@ -26,7 +27,8 @@ from relman.errors import ConfigError, OutOfTime, Passing, RelmanError
         "resume": ("relman.cli.apply:resume", "finish what an earlier run left"),
         "records": ("relman.cli.records:records", "what was released, and what came of it"),
         "tags": ("relman.cli.tags:tags", "a repository's tags, as the streams read them"),
-        "contents": ("relman.cli.contents:contents", "the packages inside an image"),
+        "contents": ("relman.cli.contents:contents", "the packages inside an image; attach the list to it"),
+        "cache": ("relman.cli.cache:cache", "lists that earlier runs read, and how to be rid of them"),
         "plugins": ("relman.cli.plugins:plugins", "who answers which hook, in which order"),
         "schema": ("relman.cli.schema:schema", "the JSON Schema of a document"),
         "demo": ("relman.cli.demo:demo", "a tour in a folder of its own, without server or network"),
@@ -41,6 +43,7 @@ def relman() -> None:
 
 def main() -> None:
     """Run the command line, and turn every failure into a message and its exit code."""
+    sys.excepthook = _unforeseen
     code = _run()
     if code not in (0, 3):
         # End at once: threads that wait for a registry must not hold up somebody who is told that it failed.
@@ -52,7 +55,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = relman.main(standalone_mode=False)
+        code = relman.main(standalone_mode=False, color=_colour())
         sys.stdout.flush()
     except RelmanError as error:
         _explain(error)
@@ -65,35 +68,57 @@ def _run() -> int:
     except click.ClickException as error:
         return _explain_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; safe to run again", err=True)
+        _talk("interrupted; safe to run again")
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` does. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk behind stdout, no memory for a thread, …
+        _explain(RelmanError(f"the system refused: {error}"))
+        return 1
     return code if isinstance(code, int) else 0
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody foresaw is a fault of relman's: said in a line, with the traceback for those who ask."""
+    _explain(
+        RelmanError(
+            f"this is a fault in relman: {kind.__name__}: {error}",
+            hint="run again with `--verbose` for the traceback, and report it",
+        ),
+        cause=error.with_traceback(trace),
+    )
+
+
+def _colour() -> bool | None:
+    """`None`: as click decides, by whether it speaks to a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _talk(text: str) -> None:
+    click.echo(text, err=True, color=_colour())
 
 
 def _explain_usage(error: click.ClickException) -> int:
     message = error.format_message().rstrip(".")
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {message[:1].lower()}{message[1:]}", err=True)
     context = getattr(error, "ctx", None)
-    if isinstance(error, click.UsageError) and context:
-        click.echo(f"{click.style('hint', fg='cyan')}: `{context.command_path} --help`", err=True)
+    hint = f"`{context.command_path} --help`" if isinstance(error, click.UsageError) and context else None
+    _explain(UsageError(f"{message[:1].lower()}{message[1:]}", hint=hint))
     return error.exit_code
 
 
-def _explain(error: RelmanError) -> None:
+def _explain(error: RelmanError, cause: BaseException | None = None) -> None:
     from relman.cli.options import settings
     from relman.redaction import redact
 
     if settings().verbose:
         import traceback
 
-        click.echo(redact("".join(traceback.format_exception(error))), err=True)
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {redact(error.message)}", err=True)
+        _talk(redact("".join(traceback.format_exception(cause or error))))
+    _talk(f"{click.style('error', fg='red', bold=True)}: {redact(error.message)}")
     if isinstance(error, ConfigError):
         for problem in error.problems:
-            click.echo(f"  {redact(problem)}", err=True)
+            _talk(f"  {redact(problem)}")
     if error.hint:
-        click.echo(f"{click.style('hint', fg='cyan')}: {redact(error.hint)}", err=True)
+        _talk(f"{click.style('hint', fg='cyan')}: {redact(error.hint)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from relman import config as configuration
+from relman.cache import ContentsCache, cache_folder
 from relman.cli.options import clock, settings
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
@@ -39,7 +41,14 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     for sentence in config.unread:
         say(f"warning: {sentence}")
     with Client() as http, Registries(config.folder, config.insecure, client=http) as registries:
-        yield Lifecycle(config, slots, plugins, registries, http, FolderLedger(config.ledger), clock())
+        ledger = FolderLedger(config.ledger)
+        yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=contents_cache())
+
+
+def contents_cache() -> ContentsCache | None:
+    """What earlier runs read; `None` with `--no-cache`, and where there is no place for it."""
+    folder = cache_folder() if settings().cache else None
+    return ContentsCache(folder) if folder else None
 
 
 def image(text: str, walk: Lifecycle) -> Reference:
@@ -49,12 +58,24 @@ def image(text: str, walk: Lifecycle) -> Reference:
     except ValueError as error:
         raise UsageError(str(error)) from error
     repository = reference.repository
-    if repository.transport is Transport.DOCKER:
+    if repository.transport in (Transport.DOCKER, Transport.CONTAINERS_STORAGE):
         return reference
     path = repository.name
     if not Path(path).is_absolute() and Path.cwd() != walk.config.folder:
         path = os.path.relpath(Path.cwd() / path, walk.config.folder)
     return Reference(Repository(repository.transport, "", path), reference.tag, reference.digest)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show, on a terminal, that something is under way that may take a while."""
+    if not sys.stderr.isatty() or settings().quiet or settings().verbose:
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from relman.cli import github
-from relman.cli.app import lifecycle, say
+from relman.cli.app import lifecycle, say, working
 from relman.cli.options import common_options
 from relman.cli.output import read_note
 from relman.cli.plan import explain, overrides_of, read_plan, text_for_summary
@@ -66,7 +66,8 @@ def release(
     introduction = read_note(note)
     with lifecycle(needs_config=True) as walk:
         overrides = overrides_of(gates, reason, until)
-        plan = walk.plan(walk.config.stream(stream), since=since, note=introduction, overrides=overrides)
+        with working(f"planning {stream}"):
+            plan = walk.plan(walk.config.stream(stream), since=since, note=introduction, overrides=overrides)
         say(explain(plan, walk))
         github.outputs(github.of_plan(plan))
         if not plan.changed:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import click
 
 from relman.cli import github
-from relman.cli.app import image, lifecycle, say
+from relman.cli.app import image, lifecycle, say, working
 from relman.cli.diff import parse_platforms
 from relman.cli.options import common_options, format_option
 from relman.cli.output import read_note, write
 from relman.errors import UsageError
+from relman.lifecycle import Lifecycle
 from relman.model.changelog import Changelog
+from relman.model.oci import Platform
 from relman.model.release import Release
-from relman.walk.comparing import pairs_of_images, pairs_of_release
-from relman.walk.resolve import holds_exactly
+from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 
 
 @click.command()
@@ -39,32 +40,40 @@ def changelog(
     format_: str,
 ) -> None:
     """Write the notes of what changed from BEFORE to AFTER, or in a stream."""
-    if (stream is None) == (before is None or after is None):
+    if (stream is None and after is None) or (stream is not None and before is not None):
         raise UsageError("give two images, or `--stream`", hint="`relman changelog --stream stable`")
     if stream is None and (since or to):
         raise UsageError("`--from` and `--to` go with `--stream`")
     introduction = read_note(note)
     wanted = parse_platforms(platforms)
-    release: Release | None = None
     with lifecycle(needs_config=stream is not None) as walk:
-        if stream is not None:
-            which = walk.config.stream(stream)
-            release = walk.published(which, to, since=since) if to else walk.resolve(which, since=since)
-            pairs = pairs_of_release(release, wanted)
-            for sentence in release.assumed:
-                say(f"note: {sentence}")
-        else:
-            one, two = walk.look(image(before or "", walk)), walk.look(image(after or "", walk))
-            pairs = pairs_of_images(one, two, wanted or walk.config.platforms)
-        compared = walk.inspect(pairs)
-        made = walk.compose(compared, release, note=introduction)
+        with working("reading what is in the images"):
+            if stream is not None:
+                release, pairs = _of_stream(walk, stream, since, to, wanted)
+            else:
+                release, pairs = None, _of_two(walk, before or "", after or "", wanted)
+            made = walk.compose(walk.inspect(pairs), release, note=introduction)
         renderer = walk.renderer(made, release.id if release else None)
-        last = next((r for r in walk.ledger.records(stream) if r.state == "finished"), None) if stream else None
-        changed = last is None or release is None or not holds_exactly(last, release.candidates)
         write(renderer.notes(format_), output)
         if format_ == "markdown":
             github.summary(renderer.notes("markdown"))
+        changed = release is None or walk.changes(release)
         github.outputs(_outputs(made, release, changed=changed, notes_file=output))
+
+
+def _of_stream(
+    walk: Lifecycle, name: str, since: str | None, to: str | None, platforms: tuple[Platform, ...]
+) -> tuple[Release, tuple[Pair, ...]]:
+    stream = walk.config.stream(name)
+    release = walk.published(stream, to, since=since) if to else walk.resolve(stream, since=since)
+    for sentence in release.assumed:
+        say(f"note: {sentence}")
+    return release, pairs_of_release(release, platforms)
+
+
+def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Pair, ...]:
+    one, two = walk.look(image(before, walk)), walk.look(image(after, walk))
+    return pairs_of_images(one, two, platforms or walk.config.platforms)
 
 
 def _outputs(made: Changelog, release: Release | None, *, changed: bool, notes_file: str | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from relman.cli.app import image, lifecycle
+from relman.cli.app import image, lifecycle, say, working
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, table
 from relman.documents.diff import diff_document, diffs_document
@@ -42,16 +42,12 @@ def diff(
     BEFORE and AFTER are images (`ghcr.io/ublue-os/bluefin:stable-20250525`, `oci:FOLDER:TAG`, either with `@DIGEST`)
     or SBOMs in files (`sbom:FILE`).
     """
-    if (stream is None) == (before is None or after is None):
+    if (stream is None and after is None) or (stream is not None and before is not None):
         raise UsageError("give two images, or `--stream`", hint="`relman diff BEFORE AFTER`")
     wanted = parse_platforms(platforms)
-    with lifecycle(needs_config=stream is not None) as walk:
+    with lifecycle(needs_config=stream is not None) as walk, working("reading what is in the images"):
         if stream is not None:
-            release = walk.resolve(walk.config.stream(stream), since=since)
-            compared = walk.inspect(pairs_of_release(release, wanted))
-            diffs = tuple(one.diff for one in compared if one.diff)
-            for sentence in release.assumed:
-                click.echo(f"note: {sentence}", err=True)
+            diffs = _of_stream(walk, stream, since, wanted)
         else:
             diffs = _of_two(walk, before or "", after or "", wanted)
     if format_ == "json":
@@ -68,6 +64,13 @@ def parse_platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
         return tuple(map(Platform.parse, texts))
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _of_stream(walk: Lifecycle, name: str, since: str | None, platforms: tuple[Platform, ...]) -> tuple[Diff, ...]:
+    release = walk.resolve(walk.config.stream(name), since=since)
+    for sentence in release.assumed:
+        say(f"note: {sentence}")
+    return tuple(one.diff for one in walk.inspect(pairs_of_release(release, platforms)) if one.diff)
 
 
 def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Diff, ...]:

@@ -27,6 +27,7 @@ class Settings:
     now: datetime | None = None
     verbose: bool = False
     quiet: bool = False
+    cache: bool = True
 
 
 _settings = Settings()
@@ -89,6 +90,10 @@ def _quiet(_context: click.Context, _parameter: click.Parameter, value: bool) ->
     _settings.quiet = _settings.quiet or value
 
 
+def _no_cache(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    _settings.cache = _settings.cache and not value
+
+
 def _timeout(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is None:
         return
@@ -110,6 +115,13 @@ def common_options(command: F) -> F:
     """Give a command the options that all have."""
     for option in (
         click.option("--timeout", expose_value=False, callback=_timeout, metavar="TIME", help="Bound the whole run."),
+        click.option(
+            "--no-cache",
+            is_flag=True,
+            expose_value=False,
+            callback=_no_cache,
+            help="Neither use nor keep lists that were read before.",
+        ),
         click.option("--now", expose_value=False, callback=_now, metavar="TIME", help="What time to take for now."),
         click.option(
             "-v",

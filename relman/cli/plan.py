@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from relman.cli import github
-from relman.cli.app import lifecycle, say
+from relman.cli.app import lifecycle, say, working
 from relman.cli.options import clock, common_options, format_option, parse_time
 from relman.cli.output import document, read_note, table, write
 from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
@@ -43,12 +43,9 @@ def plan(
     """Show the release that STREAM would make now. Reads only; closed gates are part of the plan, not an error."""
     introduction = read_note(note)
     with lifecycle(needs_config=True) as walk:
-        made = walk.plan(
-            walk.config.stream(stream),
-            since=since,
-            note=introduction,
-            overrides=overrides_of(gates, reason, until),
-        )
+        overrides = overrides_of(gates, reason, until)
+        with working(f"planning {stream}"):
+            made = walk.plan(walk.config.stream(stream), since=since, note=introduction, overrides=overrides)
         text = explain(made, walk)
     if output and output != "-":
         write(plan_bytes(made).decode(), output)

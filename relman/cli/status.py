@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from relman.cli.app import lifecycle
+from relman.cli.app import lifecycle, working
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, table
 from relman.documents.status import status_document
@@ -21,7 +21,8 @@ def status(stream: str | None, format_: str) -> None:
     """Show every stream, or STREAM: version, digest, age, what waits, which gates are open, what is unfinished."""
     with lifecycle(needs_config=True) as walk:
         chosen = [walk.config.stream(stream)] if stream else list(walk.config.streams.values())
-        states = tuple(walk.state(one) for one in chosen)
+        with working("looking at the registry"):
+            states = tuple(walk.state(one) for one in chosen)
         now = walk.clock()
     if format_ == "json":
         document(status_document(walk.config.project, states, now))

@@ -102,6 +102,7 @@ class Transport(StrEnum):
 
     DOCKER = "docker"
     OCI = "oci"
+    CONTAINERS_STORAGE = "containers-storage"
     SBOM = "sbom"
     RPMDB = "rpmdb"
 
@@ -182,9 +183,10 @@ def parse_reference(text: str) -> Reference:
     """Read an image's name as the command line takes it. Raises `ValueError` that says what is wrong.
 
     ``[docker://]registry/repository[:tag][@digest]`` · ``oci:FOLDER[:TAG][@digest]`` · ``sbom:FILE`` ·
-    ``rpmdb:FILE-OR-FOLDER``. A registry is never guessed: a name without a host is refused.
+    ``rpmdb:FILE-OR-FOLDER`` · ``containers-storage:IMAGE``, what podman and buildah keep, in whatever spelling skopeo
+    takes. A registry is never guessed: a name without a host is refused.
     """
-    for transport in (Transport.SBOM, Transport.RPMDB):
+    for transport in (Transport.SBOM, Transport.RPMDB, Transport.CONTAINERS_STORAGE):
         if text.startswith(f"{transport}:"):
             return Reference(Repository(transport, "", text.removeprefix(f"{transport}:")))
     rest, at, digest_text = text.partition("@")
@@ -223,12 +225,20 @@ class Descriptor:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """What a configuration says of how one layer was made (config.md, `history`); empty where it says nothing."""
+
+    created_by: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformImage:
     """One platform's image inside what a reference names.
 
     ``labels`` are its configuration's, ``size`` the bytes of its compressed layers, ``created`` the configuration's
     time or `None` where it has none; ``layers`` are its layers from the bottom up, ``diff_ids`` the digests of what is
-    in them, uncompressed.
+    in them, uncompressed; ``history`` has an entry for each layer, or none at all where it does not fit them.
     """
 
     platform: Platform
@@ -238,6 +248,7 @@ class PlatformImage:
     size: int
     layers: tuple[Descriptor, ...] = ()
     diff_ids: tuple[Digest, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def revision(self) -> str | None:

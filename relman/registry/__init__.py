@@ -75,6 +75,11 @@ class Registries:
                 return self._over_http()
             if repository.transport is Transport.OCI:
                 return self._in_folders()
+        if repository.transport is Transport.CONTAINERS_STORAGE:
+            raise UsageError(
+                f"`{repository}` is not in a registry: only `relman contents` reads it",
+                hint="copy it first: `skopeo copy containers-storage:IMAGE oci:FOLDER:TAG`",
+            )
         raise UsageError(
             f"`{repository}` is a list of contents, not an image in a registry",
             hint="name an image, such as `ghcr.io/owner/image:tag` or `oci:FOLDER:TAG`",
@@ -117,6 +122,10 @@ class Registries:
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """See `RegistryReader.open_blob`."""
         return self._for(repository).open_blob(repository, digest)
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """See `RegistryReader.blob_range`."""
+        return self._for(repository).blob_range(repository, digest, start, length)
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """See `RegistryReader.referrers`."""

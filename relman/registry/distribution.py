@@ -14,7 +14,7 @@ from relman.registry import uploads
 from relman.registry.carrying import carry, require_named, require_pinned
 from relman.registry.credentials import CredentialStore
 from relman.registry.manifests import SCHEMA_1, read_object, refuse_schema_1, sniffed_media_type
-from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest
+from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest, require_range
 from relman.registry.referrers import by_fallback_tag, listed
 from relman.registry.session import Session, path, pull, push
 
@@ -22,6 +22,8 @@ _ACCEPT = {"Accept": ", ".join(sorted(INDEXES | MANIFESTS))}
 _PAGES = 10_000
 _PAGE_LIMIT = 32 * 1024 * 1024
 _RESUMES = 5
+# 416 may also mean that the blob is shorter; then reading from its beginning says so.
+_NO_RANGES = frozenset({400, 405, 416, 501})
 
 
 class Distribution:
@@ -140,6 +142,33 @@ class Distribution:
                     raise
         if seen.hexdigest() != digest.hex:
             raise DigestMismatch(f"{what} came with bytes that hash to something else")
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """GET with one range. A server that refuses ranges, or takes no notice, is read from the blob's beginning."""
+        require_range(start, length)
+        session = self._session(repository)
+        what = f"bytes {start} to {start + length} of the blob `{digest}` of `{repository}`"
+        gathered, left = bytearray(), _RESUMES
+        while len(gathered) < length:
+            begin, before = start + len(gathered), len(gathered)
+            headers = {"Range": f"bytes={begin}-{start + length - 1}"} if session.has_ranges else {}
+            try:
+                with session.stream(path(repository, f"blobs/{digest}"), pull(repository), headers) as stream:
+                    if headers and stream.status in _NO_RANGES:
+                        session.has_ranges = False
+                        continue
+                    for piece in _from(stream, begin, session, what):
+                        gathered += piece
+                        if len(gathered) > length or (len(gathered) == length and stream.status == 200):
+                            break  # what is left of the body is not ours
+            except Passing:
+                left = left - 1 if len(gathered) == before else _RESUMES
+                if not left:
+                    raise
+            else:
+                if len(gathered) == before:
+                    raise Malformed(f"`{session.host}` does not have {what}: it ends at {begin}")
+        return bytes(memoryview(gathered)[:length])
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """By the API; where the registry has none, which 404 says, by the fallback tag."""

@@ -29,7 +29,7 @@ from relman.registry.manifests import (
     refuse_schema_1,
     sniffed_media_type,
 )
-from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest
+from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest, require_range
 from relman.registry.referrers import by_fallback_tag, merged
 
 log = logging.getLogger(__name__)
@@ -167,6 +167,22 @@ class Layouts:
 
         with file:
             yield pieces()
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """A part of the file."""
+        require_range(start, length)
+        path = self._blob_path(repository, digest)
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                content = file.read(length)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"the blob `{digest}` is not in `{repository}`") from error
+        except OSError as error:
+            raise refused("read", path, error) from error
+        if len(content) != length:
+            raise Malformed(f"`{path}` ends before byte {start + length}")
+        return content
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """The listed manifests that name ``digest`` as their subject, and what the fallback tag lists."""

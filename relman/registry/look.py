@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relman.errors import Malformed
-from relman.model.oci import Descriptor, Digest, Image, Platform, PlatformImage, Reference
+from relman.model.oci import Descriptor, Digest, HistoryEntry, Image, Platform, PlatformImage, Reference
 from relman.registry.manifests import read_manifest, read_object, read_platform, read_strings
 from relman.registry.protocol import INDEXES, MANIFESTS, Manifest, RegistryReader
 
@@ -125,6 +125,7 @@ def _look(reader: RegistryReader, pinned: Reference, part: _Part) -> PlatformIma
         sum(layer.size for layer in parts.layers),
         parts.layers,
         _diff_ids(config, what),
+        _history(config, len(parts.layers)),
     )
 
 
@@ -138,6 +139,22 @@ def _diff_ids(config: Mapping[str, Any], what: str) -> tuple[Digest, ...]:
         return tuple(map(Digest, listed))
     except (TypeError, ValueError) as error:
         raise Malformed(f"{what} lists a layer that is no digest") from error
+
+
+def _history(config: Mapping[str, Any], layers: int) -> tuple[HistoryEntry, ...]:
+    """An entry for each layer. It only ever helps to find things: what does not fit is left out, and is no error."""
+    listed = config.get("history")
+    entries = listed if isinstance(listed, list) else []
+    if not all(isinstance(entry, dict) for entry in entries):
+        return ()
+    filled = [entry for entry in entries if not entry.get("empty_layer")]
+    if len(filled) != layers:
+        return ()
+    return tuple(HistoryEntry(_text(entry.get("created_by")), _text(entry.get("comment"))) for entry in filled)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _created(config: Mapping[str, Any], what: str) -> datetime | None:

@@ -32,8 +32,14 @@ class Manifest:
     content: bytes
 
 
+def require_range(start: int, length: int) -> None:
+    """Raise `ValueError` for a range of a blob that cannot be asked for."""
+    if start < 0 or length < 1:
+        raise ValueError(f"`{length}` bytes from `{start}` on are no range")
+
+
 class RegistryReader(Protocol):
-    """Reads. Every byte is checked against its digest: `DigestMismatch` where it does not hold.
+    """Reads. Every byte is checked against its digest, save in `blob_range`: `DigestMismatch` where it does not hold.
 
     All methods may be called from several threads. They raise `Passing` when the registry cannot be reached or stays
     busy, `Unequipped` when it refuses the credentials, `Malformed` for answers that are no such thing.
@@ -53,6 +59,13 @@ class RegistryReader(Protocol):
 
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """A blob in pieces; after the last one its digest is checked. Raises `NotFound`."""
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a blob, from byte ``start`` on. Raises `NotFound`; `Malformed` where it is shorter.
+
+        A part cannot be checked against the digest of the whole: **the caller checks** what it asked for, by a digest
+        that it trusts. Where ranges are refused the blob is read from its beginning, as far as needed and no further.
+        """
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """What is attached to the manifest with this digest, by API or by fallback tag; empty where nothing is."""

@@ -53,6 +53,7 @@ class Session:
         self.base = f"{scheme}://{'registry-1.docker.io' if host == DOCKER_HUB else host}"
         self.auth = Authorizer(host, client, store, insecure)
         self.has_referrers = True
+        self.has_ranges = True
 
     def ask(
         self,

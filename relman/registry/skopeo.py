@@ -67,6 +67,14 @@ def copy(
     process.run(argv, timeout=timeout)
 
 
+def export(image: Reference, layout: Repository, tag: str, *, timeout: float = _COPY_SECONDS) -> None:
+    """Copy one image out of containers-storage into an OCI layout, as ``tag``. Raises `ProcessFailed`.
+
+    The storage keeps layers uncompressed: what comes out has the same configuration and other digests.
+    """
+    process.run(["skopeo", "copy", "--quiet", str(image.repository), f"{layout}:{tag}"], timeout=timeout)
+
+
 def _name(reference: Reference) -> str:
     if reference.repository.transport is Transport.DOCKER:
         # skopeo refuses a tag beside a digest; the digest decides.

@@ -20,7 +20,7 @@ from relman.model.oci import Descriptor, Digest, Platform, Reference, Repository
 from relman.registry.attaching import attach as attach_to
 from relman.registry.carrying import require_named, require_pinned
 from relman.registry.manifests import OCI_CONFIG, as_json, encode, read_manifest, read_object, read_platform
-from relman.registry.protocol import INDEXES, OCI_INDEX, OCI_MANIFEST, Manifest, RegistryWriter
+from relman.registry.protocol import INDEXES, OCI_INDEX, OCI_MANIFEST, Manifest, RegistryWriter, require_range
 from relman.registry.referrers import by_fallback_tag, merged
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -99,6 +99,14 @@ class MemoryRegistry:
         """In pieces of 64 KiB."""
         content = io.BytesIO(self.blob(repository, digest, limit=1 << 62))
         yield iter(lambda: content.read(64 * 1024), b"")
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """A part of the bytes that were put."""
+        require_range(start, length)
+        content = self.blob(repository, digest, limit=1 << 62)[start : start + length]
+        if len(content) != length:
+            raise Malformed(f"the blob `{digest}` of `{repository}` ends before byte {start + length}")
+        return content
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """By ``subject``, unless made without that; and by the fallback tag."""

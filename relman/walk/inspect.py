@@ -5,26 +5,42 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from relman.cache import ContentsCache, Reading
 from relman.config.values import Packages
 from relman.errors import Malformed, RelmanError
 from relman.hookspecs import ContentsSource, ImageUnderRead
-from relman.model.contents import Contents, Unavailable
+from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import PlatformImage, Reference
 from relman.registry.protocol import RegistryReader
+from relman.registry.remembering import Remembering
 
 AT_ONCE = 4
 """Lists read at the same time. An SBOM may have 150 MB, and each that is being read is held once."""
 
 
 class Inspector:
-    """Reads contents by asking the sources in the configured order, and reads each image once."""
+    """Reads contents by asking the sources in the configured order, and reads each image once.
 
-    def __init__(self, sources: Iterable[ContentsSource], packages: Packages, reader: RegistryReader) -> None:
+    ``cache`` keeps what was read for other runs; ``wants`` is what this run has a use for beyond the list.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[ContentsSource],
+        packages: Packages,
+        reader: RegistryReader,
+        *,
+        cache: ContentsCache | None = None,
+        wants: frozenset[Capability] = frozenset(),
+    ) -> None:
         by_name = {source.name: source for source in sources}
         self._sources = tuple(by_name[name] for name in packages.sources if name in by_name)
         self._absent = tuple(name for name in packages.sources if name not in by_name)
         self._minimum = packages.minimum
-        self._reader = reader
+        self._reader = Remembering(reader)
+        self._cache = cache
+        self._wants = wants
+        self._settings = tuple(sorted(packages.ecosystems))
         self._known: dict[object, Contents] = {}
         self._lock = threading.Lock()
 
@@ -37,10 +53,22 @@ class Inspector:
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        found = self._ask(ImageUnderRead(reference, image, self._reader))
+        found = self._cached(image) if image else None
+        if found is None:
+            found = self._ask(ImageUnderRead(reference, image, self._reader, self._wants))
+            if image and self._cache:
+                self._cache.keep(self._reading(image), found)
         with self._lock:
             self._known[key] = found
         return found
+
+    def _cached(self, image: PlatformImage) -> Contents | None:
+        found = self._cache.read(self._reading(image)) if self._cache else None
+        return found if found and len(found.packages) >= self._minimum else None
+
+    def _reading(self, image: PlatformImage) -> Reading:
+        names = tuple(source.name for source in self._sources)
+        return Reading(image.manifest.digest, image.platform, names, self._wants, self._settings)
 
     def _ask(self, image: ImageUnderRead) -> Contents:
         reasons: list[str] = []

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.driver import VARIANTS, Project, Ran, Workshop
-from tests.integration.front import Forward, Gate, Victim, answer, nth_write, lose, writes
+from tests.integration.driver import Project, Ran, Workshop
+from tests.integration.front import Forward, Gate, Victim, answer, lose, nth_write, writes
 from tests.servers import Asked, Front, Reply, Scripted
 
 WRITES = ("base:stable", "dx:stable", "base:stable-20260624", "dx:stable-20260624")

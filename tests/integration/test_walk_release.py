@@ -30,7 +30,7 @@ url = "{url}/hook"
 secret = {{ env = "HOOK_SECRET" }}
 required = true
 """
-SECRET = "composed-secret-of-the-hook"  # noqa: S105
+SECRET = "composed-secret-of-the-hook"
 TOMORROW = {"SOURCE_DATE_EPOCH": "1782388800"}
 
 
@@ -213,7 +213,7 @@ def test_a_release_is_the_same_tomorrow_and_in_another_clone_of_the_folder(works
     assert tomorrow["id"] == today["id"]
     assert len(today["id"]) == 16
     assert int(today["id"], 16)
-    same = [key for key in ("tag:base:stable", "tag:dx:stable")]
+    same = ("tag:base:stable", "tag:dx:stable")
     assert [a["key"] for a in tomorrow["actions"] if a["target"] in same] == [
         a["key"] for a in today["actions"] if a["target"] in same
     ]

@@ -28,7 +28,7 @@ def unpack(pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: 
     Raises `Malformed` where it is larger than a limit, cut or corrupt. Nothing beyond a limit is ever held.
     """
     content = bytearray()
-    for piece in _decompressed(_bounded(pieces, packed_limit)):
+    for piece in decompressed(_bounded(pieces, packed_limit)):
         if len(content) + len(piece) > limit:
             raise Malformed(f"it is larger than {limit} bytes once it is unpacked")
         content += piece
@@ -44,7 +44,8 @@ def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def _decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same in pieces of at most a MiB, without a limit: whoever reads them counts. Raises `Malformed`."""
     head = b""
     for piece in pieces:
         head += piece

@@ -56,7 +56,7 @@ _NUMBERS = {1: ("B", 1), 2: ("B", 1), 3: ("H", 2), 4: ("I", 4), 5: ("Q", 8)}  # 
 class Header:
     """The index of one blob. Raises `Malformed` where it is cut, or claims what cannot be."""
 
-    __slots__ = ("_blob", "_entries", "_start")
+    __slots__ = ("_blob", "_flat", "_places", "_start")
 
     def __init__(self, blob: bytes) -> None:
         size = len(blob)
@@ -70,18 +70,17 @@ class Header:
             raise Malformed(f"its header claims {count} entries, {length} bytes of data, and has {size} bytes in all")
         flat = struct.unpack_from(f">{4 * count}I", blob, _INTRO.size)
         # What rpm adds when it installs a package stands last, and takes the place of an earlier entry of that tag.
-        self._entries = dict(
-            zip(flat[::4], zip(flat[1::4], flat[2::4], flat[3::4], strict=True), strict=True),
-        )
+        self._places = dict(zip(flat[::4], range(1, len(flat), 4), strict=True))
+        self._flat = flat
         self._blob = blob
         self._start = start
 
     def text(self, tag: Tag) -> bytes | None:
         """The string of ``tag``, of several the first (untranslated) one; `None` where the header has no such tag."""
-        entry = self._entries.get(tag)
-        if entry is None:
+        place = self._places.get(tag)
+        if place is None:
             return None
-        start, _ = self._place(tag, entry, _TEXTS)
+        _, start, _ = self._entry(tag, place, _TEXTS)
         end = self._blob.find(b"\0", start)
         if end < 0:
             raise Malformed(f"{_named(tag)} has no end")
@@ -89,10 +88,10 @@ class Header:
 
     def texts(self, tag: Tag) -> list[bytes]:
         """Every string of ``tag``; empty where the header has no such tag."""
-        entry = self._entries.get(tag)
-        if entry is None:
+        place = self._places.get(tag)
+        if place is None:
             return []
-        start, count = self._place(tag, entry, _TEXTS)
+        _, start, count = self._entry(tag, place, _TEXTS)
         pieces = self._blob[start:].split(b"\0", count)
         if len(pieces) != count + 1:
             raise Malformed(f"{_named(tag)} claims {count} strings, and has {len(pieces) - 1}")
@@ -101,11 +100,11 @@ class Header:
 
     def numbers(self, tag: Tag) -> tuple[int, ...]:
         """Every number of ``tag``, none of them negative; empty where the header has no such tag."""
-        entry = self._entries.get(tag)
-        if entry is None:
+        place = self._places.get(tag)
+        if place is None:
             return ()
-        start, count = self._place(tag, entry, _NUMBERS.keys())
-        code, width = _NUMBERS[entry[0]]
+        kind, start, count = self._entry(tag, place, _NUMBERS)
+        code, width = _NUMBERS[kind]
         if start + count * width > len(self._blob):
             raise Malformed(f"{_named(tag)} claims {count} numbers, more than its header holds")
         return struct.unpack_from(f">{count}{code}", self._blob, start)
@@ -114,8 +113,9 @@ class Header:
         """The first number of ``tag``; `None` where the header has no such tag."""
         return next(iter(self.numbers(tag)), None)
 
-    def _place(self, tag: Tag, entry: tuple[int, int, int], kinds: Container[int]) -> tuple[int, int]:
-        kind, offset, count = entry
+    def _entry(self, tag: Tag, place: int, kinds: Container[int]) -> tuple[int, int, int]:
+        """The type, where the values start, and how many there are."""
+        kind, offset, count = self._flat[place : place + 3]
         if kind not in kinds:
             raise Malformed(f"{_named(tag)} is of type {kind}")
         start = self._start + offset
@@ -123,7 +123,7 @@ class Header:
             raise Malformed(f"{_named(tag)} lies outside of the header, at {offset}")
         if not 0 < count <= len(self._blob) - start:
             raise Malformed(f"{_named(tag)} claims {count} values")
-        return start, count
+        return kind, start, count
 
 
 def _named(tag: Tag) -> str:

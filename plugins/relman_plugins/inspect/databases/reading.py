@@ -66,8 +66,7 @@ def _blobs(path: Path, head: bytes) -> Iterator[bytes]:
     if {int.from_bytes(head[12:16], "little"), int.from_bytes(head[12:16], "big")} & _BERKELEY:
         raise Malformed(
             "it is a Berkeley DB database, which relman does not read",
-            hint="rpm 4.16 and 4.17 convert a copy: `rpmdb --rebuilddb --dbpath COPY --define '_db_backend sqlite'`; "
-            "or give an SBOM with `sbom:FILE`",
+            hint="rpm 4.16 and later convert a copy of its folder: `rpmdb --rebuilddb --dbpath COPY`; or use an SBOM",
         )
     if not head:
         raise Malformed("it is empty")

@@ -65,6 +65,7 @@ class _Gathered:
 
     def __init__(self, wants: frozenset[Capability]) -> None:
         self._wants = wants
+        self._names: dict[bytes, str] = {}
         self._texts: dict[bytes, str] = {}
         self._entries: dict[str, str] = {}
         self._sources: dict[bytes, tuple[str, str] | None] = {}
@@ -85,10 +86,11 @@ class _Gathered:
             return
         origin = self._source(header.text(Tag.SOURCERPM))
         vendor = header.text(Tag.VENDOR)
+        arch = header.text(Tag.ARCH)
         package = Package(
             "rpm",
             name,
-            self.text(header, Tag.ARCH) if header.text(Tag.ARCH) else None,
+            self._checked(Tag.ARCH, arch) if arch else None,
             normalise("rpm", header.number(Tag.EPOCH), version, release),
             origin[0] if origin else None,
             (self._printable(vendor) or None) if vendor else None,
@@ -128,12 +130,15 @@ class _Gathered:
         found = header.text(tag)
         if not found:
             raise Malformed(f"it has no {tag.name.lower()}")
-        text = self._texts.get(found)
+        return self._checked(tag, found)
+
+    def _checked(self, tag: Tag, found: bytes) -> str:
+        text = self._names.get(found)
         if text is None:
             text = sys.intern(found.decode("utf-8", "backslashreplace"))
             if len(text) > _TEXT_LIMIT or not text.isprintable():
                 raise Malformed(f"`{ascii(text[:60])[1:-1]}` is no {tag.name.lower()} ({len(text)} characters)")
-            self._texts[found] = text
+            self._names[found] = text
         return text
 
     def _printable(self, found: bytes) -> str:

@@ -8,4 +8,4 @@ from relman.plugin import SectionsContext, hookimpl
 def relman_sections(context: SectionsContext) -> list[Section]:
     """One section, after the packages; none where nothing was compared."""
     lines = [f"- {diff.variant}: {diff.before.packages} → {diff.after.packages}" for diff in context.diffs]
-    return [Section("size", rank=60, title="Installed packages", markdown="\n".join(lines))] if lines else []
+    return [Section("count", rank=60, title="Installed packages", markdown="\n".join(lines))] if lines else []

@@ -1,0 +1,57 @@
+"""A reader that asks once for what several sources of contents want to know."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from relman.model.oci import Descriptor, Digest, Reference, Repository
+from relman.registry.protocol import Manifest, RegistryReader
+
+
+class Remembering:
+    """`RegistryReader` for one run: the list of what refers to a manifest is asked for once, all else passes through.
+
+    Lists that could not be had are not remembered.
+    """
+
+    def __init__(self, reader: RegistryReader) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._referrers: dict[tuple[Repository, Digest], tuple[Descriptor, ...]] = {}
+
+    def tags(self, repository: Repository) -> tuple[str, ...]:
+        """See `RegistryReader.tags`."""
+        return self._reader.tags(repository)
+
+    def resolve(self, reference: Reference) -> Descriptor | None:
+        """See `RegistryReader.resolve`."""
+        return self._reader.resolve(reference)
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """See `RegistryReader.manifest`."""
+        return self._reader.manifest(reference)
+
+    def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
+        """See `RegistryReader.blob`."""
+        return self._reader.blob(repository, digest, limit=limit)
+
+    def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
+        """See `RegistryReader.open_blob`."""
+        return self._reader.open_blob(repository, digest)
+
+    def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
+        """See `RegistryReader.blob_range`."""
+        return self._reader.blob_range(repository, digest, start, length)
+
+    def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        """As it was the first time."""
+        key = (repository, digest)
+        with self._lock:
+            known = self._referrers.get(key)
+        if known is None:
+            known = self._reader.referrers(repository, digest)
+            with self._lock:
+                self._referrers[key] = known
+        return known
