@@ -19,6 +19,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from relman.demo.build import NOW
+from relman.hookspecs import Slot, relman_settings
+from relman.manager import Plugins
 
 ROOT = Path(__file__).parent.parent
 CUT = "…"
@@ -29,6 +31,11 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 def documents() -> list[Path]:
     """Every document of the project."""
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def slots() -> tuple[Slot, ...]:
+    """The tables of relman.toml that the installed plugins understand."""
+    return tuple(slot for answer in Plugins().ask(relman_settings) for slot in answer.values)
 
 
 def short(path: Path) -> str:

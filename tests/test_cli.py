@@ -163,7 +163,7 @@ def test_options_are_taken_before_and_after_the_command(released: Project) -> No
 
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "FORCE_COLOR": "1"}, {}])
 def test_there_is_no_colour_without_a_terminal_or_where_it_is_not_wanted(
-    released: Project, variables: dict[str, str]
+    released: Project, variables: dict[str, Any]
 ) -> None:
     for arguments in (("status",), ("plan", "stable"), ("diff", "--stream", "stable")):
         ran = released.relman(*arguments, **variables)
@@ -219,7 +219,7 @@ def outputs(file: Path) -> dict[str, str]:
 def test_a_plan_writes_the_outputs_and_the_summary_of_a_step(released: Project, tmp_path: Path) -> None:
     output, summary = tmp_path / "output", tmp_path / "summary"
     output.write_text("earlier<<x\n1\nx\n")
-    variables = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
+    variables: dict[str, Any] = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
 
     released.relman("plan", "stable", "-o", "next.json", **variables)
 

@@ -532,7 +532,8 @@ last = 1'''
     assert tomllib.loads(text)
 
     for end in ("\n", "\r\n"):
-        assert key_lines(text.replace("\n", end)) == {
+        found = key_lines(text.replace("\n", end))
+        expected: dict[tuple[str | int, ...], int] = {
             ("top",): 2,
             ("quoted key",): 3,
             ("literal.key",): 4,
@@ -556,6 +557,8 @@ last = 1'''
             ("list", 1, "sub2", 1, "key"): 30,
             ("list", 1, "sub2", 1, "last"): 32,
         }
+        assert {path: found.get(path) for path in expected} == expected
+        assert all(any(path == other[: len(path)] for other in expected) for path in found)
 
 
 def test_inside_an_inline_table_the_line_of_the_key_that_holds_it_is_the_answer() -> None:

@@ -154,7 +154,7 @@ def test_files_are_read_where_they_are_wanted() -> None:
         (" starts\n", "line 1 of `status` continues nothing"),
         ("Package: a\nStatus: install ok installed\n", "package `a`: `` is no version"),
         ("Version: 1\nStatus: install ok installed\n", "package ``: `` is no package"),
-        (paragraph("a\x1bb"), r"package `a\\\\x1bb`: `a\\\\x1bb` is no package"),
+        (paragraph("a\x1bb"), r"package `a\\x1bb`: `a\\x1bb` is no package"),
         (paragraph("a" * 2000), "is no package"),
     ],
 )

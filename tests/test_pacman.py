@@ -79,7 +79,7 @@ def test_line_ends_of_windows_and_a_missing_last_one_do_not_matter() -> None:
     [
         (b"", "`x/desc` has `` as its %NAME%"),
         (desc(NAME="a"), "`x/desc` has `` as its %VERSION%"),
-        (desc(NAME="a\x1b", VERSION="1"), r"has `a\\\\x1b` as its %NAME%"),
+        (desc(NAME="a\x1b", VERSION="1"), r"has `a\\x1b` as its %NAME%"),
         (desc(NAME="a" * 2000, VERSION="1"), "as its %NAME%"),
     ],
 )

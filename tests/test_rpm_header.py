@@ -184,7 +184,7 @@ def test_the_module_of_a_package_is_kept() -> None:
         (package(""), "package 2: it has no name"),
         (package("a", ""), r"package 2 \(`a`\): it has no version"),
         (header({Tag.NAME: "a", Tag.VERSION: "1"}), r"package 2 \(`a`\): it has no release"),
-        (package("a\nb"), r"package 2: `a\\\\nb` is no name"),
+        (package("a\nb"), r"package 2: `a\\nb` is no name"),
         (package("a" * 2000), "package 2: `a+` is no name .2000 characters"),
         (package("a", obsoletename=["x"], obsoleteflags=[8]), "it has 1 obsoletes with 1 flags and 0 versions"),
         (package("a", changelogtime=[1], changelogname=["x"]), "its changelog has 1 times, 1 authors and 0 texts"),

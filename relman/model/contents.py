@@ -76,7 +76,9 @@ class PackageSet:
             gathered.setdefault(package.identity, {}).setdefault(package.version, package)
         self._by_identity: Mapping[Identity, tuple[Package, ...]] = MappingProxyType(
             {
-                identity: tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
+                identity: tuple(versions.values())
+                if len(versions) == 1  # nearly always
+                else tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
                 for identity, versions in sorted(gathered.items(), key=lambda item: _order(item[0]))
             }
         )

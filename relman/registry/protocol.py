@@ -61,7 +61,7 @@ class RegistryReader(Protocol):
         """A blob in pieces; after the last one its digest is checked. Raises `NotFound`."""
 
     def blob_range(self, repository: Repository, digest: Digest, start: int, length: int) -> bytes:
-        """Exactly ``length`` bytes of a blob, from byte ``start`` on. Raises `NotFound`; `Malformed` where it is shorter.
+        """``length`` bytes of a blob from byte ``start`` on. Raises `NotFound`, `Malformed` where it is shorter.
 
         A part cannot be checked against the digest of the whole: **the caller checks** what it asked for, by a digest
         that it trusts. Where ranges are refused the blob is read from its beginning, as far as needed and no further.

@@ -200,10 +200,11 @@ class Project:
         """Begin relman in the folder."""
         return start(self.folder, *arguments, **variables)
 
-    def plan(self, stream: str = "stable", **variables: str) -> dict[str, Any]:
+    def plan(self, stream: str = "stable", **variables: Any) -> dict[str, Any]:
         """Save a plan of ``stream`` as plan.json, and answer with it."""
         self.relman("plan", stream, "-o", "plan.json", "--quiet", **variables)
-        return self.read("plan.json")
+        plan: dict[str, Any] = self.read("plan.json")
+        return plan
 
     def read(self, path: str) -> Any:
         """A JSON file of the folder; a glob that fits one alone will do."""

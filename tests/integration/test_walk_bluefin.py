@@ -365,10 +365,10 @@ def plain(token: Token) -> str:
 
 
 def labels(rows: Iterable[FoldedRow]) -> dict[tuple[str, str], str]:
-    """How packages are called within a group: with the arch where one name stands for several."""
+    """How packages are called within a group: with the arch where one name stands for several, or it is 32-bit."""
     found = [package for row in rows for package in row.packages]
     arches = Counter(name for name, _ in found)
-    return {(name, arch): f"{name}.{arch}" if arches[name] > 1 else name for name, arch in found}
+    return {(name, arch): f"{name}.{arch}" if arches[name] > 1 or arch == "i686" else name for name, arch in found}
 
 
 def remark(composed: Composed, row: FoldedRow) -> str:
@@ -452,10 +452,10 @@ def test_the_classic_tables_are_right_to_the_row(layouts: Set) -> None:
     listed = [commit for commit in layouts.history.commits(0, 2) if excluded(commit) is None]
     assert [row[0] for row in commits] == [commit.sha[:7] for commit in listed]
     assert [len(row) for row in commits] == [2] * len(listed)
-    majors = {**dict(tables.pop("Major packages")), **dict(tables.pop("Major DX packages"))}
+    majors = {row[0]: row[1] for row in (*tables.pop("Major packages"), *tables.pop("Major DX packages"))}
     assert tables == {}
     several = Counter(major.label for major in true_majors(layouts.composed))
-    assert majors == {
+    assert majors == {  # label and version
         f"{m.label} ({', '.join(m.variants)})" if several[m.label] > 1 else m.label: ", ".join(m.after)
         if m.before == m.after
         else f"{', '.join(m.before)} ➡️ {', '.join(m.after)}"

@@ -365,9 +365,10 @@ def test_variants_that_share_a_repository_are_told_apart_by_their_suffix(worksho
         text = text.replace(f'tags = ["{tag}"]', f'tags = ["{tag}{{suffix}}"]')
         text = text.replace(f'"{tag}-', f'"{tag}{{suffix}}-')
     (project.folder / "relman.toml").write_text(text)
+    held = {0: ("stable{}", "stable{}-20260610"), 1: ("testing{}", "testing{}-44.20260616")}
     for variant, suffix in (("base", ""), ("dx", "-dx")):
-        for build, tags in ((0, ("stable{}", "stable{}-20260610")), (1, ("testing{}", "testing{}-44.20260616"))):
-            names = [tag.format(suffix) for tag in tags]
+        for build, patterns in held.items():
+            names = [pattern.format(suffix) for pattern in patterns]
             put_build(project.writer, "oci:images/shared", variant, build, project.history, names)
 
     project.relman("release", "stable", "--yes")

@@ -1,4 +1,4 @@
-"""The n-th write fails, or kills who wrote it: all new, all old, or exit 4 with what is left; and the next run finishes."""
+"""The n-th write fails, or kills who wrote it: all new, all old, or exit 4 with what is left; the next run finishes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -266,16 +267,18 @@ def small_disk(folder: Path, kibibytes: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def _write_for_ever(stream: BinaryIO, block: bytes) -> None:
+    while stream.write(block):
+        pass
+
+
 def fill(folder: Path) -> Path:
     """Take all the room that is left."""
     file = folder / "filler"
     with file.open("wb", buffering=0) as stream:
         for size in (65536, 4096, 1):
-            try:
-                while stream.write(b"x" * size):
-                    pass
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                _write_for_ever(stream, b"x" * size)
     return file
 
 

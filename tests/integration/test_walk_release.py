@@ -31,7 +31,7 @@ secret = {{ env = "HOOK_SECRET" }}
 required = true
 """
 SECRET = "composed-secret-of-the-hook"
-TOMORROW = {"SOURCE_DATE_EPOCH": "1782388800"}
+TOMORROW: dict[str, Any] = {"SOURCE_DATE_EPOCH": "1782388800"}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.servers import Asked, Reply, Scripted, in_turn
 
 SECRET = "composed/secret+of the hook"
 TOKEN = "composed-token-in-a-header"
-VARIABLES = {"HOOK_SECRET": SECRET, "HOOK_TOKEN": TOKEN}
+VARIABLES: dict[str, Any] = {"HOOK_SECRET": SECRET, "HOOK_TOKEN": TOKEN}
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,7 @@ def test_no_secret_is_in_any_output_file_or_argument(workshop: Workshop, tmp_pat
         except OSError:
             return False
 
-    variables = {
+    variables: dict[str, Any] = {
         **VARIABLES,
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),

@@ -55,7 +55,9 @@ class Files(Mapping[str, PackagedFile]):
 
     def __getitem__(self, path: str) -> PackagedFile:
         folder, slash, name = path.rpartition("/")
-        packed = self._folders[folder + slash][name]
+        packed = self._folders.get(folder + slash, {}).get(name)
+        if packed is None:
+            raise KeyError(path)
         kind, _, digest = packed[1:].partition(b":")
         return PackagedFile(f"{kind.decode()}:{digest.hex()}", packed.startswith(b"c"))
 

@@ -21,6 +21,8 @@ from .header import LIMIT
 MAGIC = b"SQLite format 3\0"
 _PACKAGE_LIMIT = 250_000
 _STEPS, _CALLS = 100_000, 200  # a database of 2,500 packages takes one call's worth of steps
+_COLUMN_LIMIT = 100
+_EVERY_ROW = "SELECT rowid, blob FROM Packages NOT INDEXED"
 _SETTLE = 3  # how often a database is copied that changes meanwhile
 _WAL_HEADER = 32
 _SIDECARS = ("-wal", "-journal")
@@ -30,7 +32,7 @@ _TABLES = frozenset({"sqlite_master", "sqlite_schema", "Packages"})
 _LIMITS = (
     (sqlite3.SQLITE_LIMIT_LENGTH, LIMIT),
     (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 64 * 1024),
-    (sqlite3.SQLITE_LIMIT_COLUMN, 100),
+    (sqlite3.SQLITE_LIMIT_COLUMN, _COLUMN_LIMIT),
     (sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 50),
     (sqlite3.SQLITE_LIMIT_VDBE_OP, 10_000),
     (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
@@ -58,18 +60,28 @@ def blobs(path: Path) -> Iterator[bytes]:
 def _read(uri: str, size: int) -> Iterator[bytes]:
     with closing(sqlite3.connect(uri, uri=True)) as database:
         _defend(database)
-        found = database.execute("SELECT type, rootpage FROM sqlite_master WHERE name = 'Packages'").fetchall()
-        if [(kind, bool(page)) for kind, page in found] != [(b"table", True)]:
-            raise Malformed("it has no table `Packages`, so it is no rpm database")
-        total = 0
-        for number, (blob,) in enumerate(database.execute("SELECT blob FROM Packages"), 1):
-            if not isinstance(blob, bytes):
-                raise Malformed(f"row {number} of its table `Packages` holds no header")
+        _check_schema(database)
+        database.set_authorizer(_authorize)
+        total, last = 0, None
+        for count, (number, blob) in enumerate(database.execute(_EVERY_ROW), 1):
+            if not isinstance(blob, bytes) or isinstance(blob, _Text):
+                raise Malformed(f"row {count} of its table `Packages` holds no header")
             total += len(blob)
-            # Pages that are pointed to twice would give more than the file has.
-            if number > _PACKAGE_LIMIT or total > size:
-                raise Malformed(f"its table `Packages` gives more rows than it can have, beyond {number - 1}")
+            # Pages that are pointed to twice give rows twice, or more bytes than the file has.
+            if count > _PACKAGE_LIMIT or total > size or (last is not None and number <= last):
+                raise Malformed(f"row {count} of its table `Packages` is one that it cannot have: its pages overlap")
+            last = number
             yield blob
+
+
+def _check_schema(database: sqlite3.Connection) -> None:
+    found = database.execute("SELECT type, rootpage FROM sqlite_master WHERE name = 'Packages'").fetchall()
+    if [(kind, bool(page)) for kind, page in found] != [(b"table", True)]:
+        raise Malformed("it has no table `Packages`, so it is no rpm database")
+    # Generated columns run functions that no authorizer is asked about.
+    columns = database.execute("PRAGMA table_xinfo('Packages')").fetchmany(_COLUMN_LIMIT)
+    if [(name, hidden) for _, name, *_, hidden in columns if name == b"blob" or hidden] != [(b"blob", 0)]:
+        raise Malformed("its table `Packages` is none of rpm's")
 
 
 def _defend(database: sqlite3.Connection) -> None:
@@ -80,7 +92,6 @@ def _defend(database: sqlite3.Connection) -> None:
         database.execute(f"PRAGMA {setting}").close()
     calls = iter(range(_CALLS))
     database.set_progress_handler(lambda: next(calls, None) is None, _STEPS)
-    database.set_authorizer(_authorize)
     # Text may be no UTF-8; where a column should be a blob and is text, the row is refused.
     database.text_factory = _Text
 

@@ -1,4 +1,4 @@
-"""Which paths matter, and which of them a layer hides from those below (OCI Image Format 1.1, layer.md, "Whiteouts")."""
+"""Which paths matter, and which a layer hides from those below (OCI Image Format 1.1, layer.md, "Whiteouts")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 from relman.model.contents import Capability
 
-from ..databases import DPKG_FOLDER, PACMAN_FOLDER, RPM_FILES, RPM_FOLDERS
+from ..databases import DPKG_FOLDER, PACMAN_FOLDER, RPM_FILES, RPM_FOLDERS, Kind
 
 RPM_PATHS = tuple(f"{folder}/{file}" for folder in RPM_FOLDERS for file in RPM_FILES)
 """Where rpm's database may lie, the best place first."""
@@ -22,6 +22,8 @@ OBJECTS = "sysroot/ostree/repo/objects/"
 BASE_COPY = "usr/lib/sysimage/rpm-ostree-base-db/"
 """The base image's own database, never the image's; but the image's may be a hard link to it, and is the same then."""
 
+LINKS = 8
+"""The most links, one leading to the next, that are followed to a file."""
 OPAQUE = ".wh..wh..opq"
 REMOVED = ".wh."
 _MAGICS = (b"SQLite format 3\0", b"RpmP", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # databases, and SQLite's log
@@ -40,44 +42,46 @@ class Role(Enum):
 
 
 class Wanted:
-    """What to look for: the databases of ``roles``, or, with ``targets``, just those files.
+    """What to look for: databases of these ``kinds``, or ``targets``, the files that links lead to.
 
-    ``aliases`` are further paths of rpm's database, where links of folders lead.
+    ``aliases`` are further paths of rpm's database, where links of folders lead; ``wants`` is what the run has a use
+    for: with files, dpkg's lists of them are part of its database.
     """
 
     def __init__(
         self,
+        kinds: frozenset[Kind] = frozenset(),
         wants: frozenset[Capability] = frozenset(),
-        roles: Iterable[Role] = Role,
         *,
         aliases: Iterable[str] = (),
         targets: Iterable[str] = (),
     ) -> None:
-        roles = frozenset(roles)
-        self.rpm_paths = (*RPM_PATHS, *aliases) if Role.RPM in roles else ()
         self.files = Capability.FILES in wants
-        self._exact = {path: Role.RPM for path in self.rpm_paths}
+        self.rpm_paths: tuple[str, ...] = (*RPM_PATHS, *aliases) if Kind.RPM in kinds else ()
+        self.targets = frozenset(targets)
+        self._has_dpkg, self._has_pacman = Kind.DPKG in kinds, Kind.PACMAN in kinds
+        self._exact = dict.fromkeys(self.rpm_paths, Role.RPM)
         self._exact |= {f"{path}-wal": Role.LOG for path in self.rpm_paths}
-        if Role.STATUS in roles:
-            self._exact[STATUS] = Role.STATUS
-        self._parts = Role.PART in roles
-        self._exact |= dict.fromkeys(targets, Role.TARGET)
-        self.only_targets = not roles
-        places = [*self._exact, f"{STATUS_D}/", f"{LOCAL}/"]
+        self._exact |= {STATUS: Role.STATUS} if self._has_dpkg else {}
+        self._exact |= dict.fromkeys(self.targets, Role.TARGET)
+        places = [
+            *self._exact,
+            *([f"{STATUS_D}/"] if self._has_dpkg else []),
+            *([f"{LOCAL}/"] if self._has_pacman else []),
+        ]
         self._folders = frozenset(folder for place in places for folder in parents(place))
 
     def role(self, name: str) -> Role | None:
         """What the file ``name`` would be; `None` for one that does not matter."""
         role = self._exact.get(name)
-        if role is None and self._parts and name.startswith("var/lib/"):
-            folder, _, leaf = name.rpartition("/")
-            if folder == STATUS_D:
-                return Role.PART if self.files or not leaf.endswith(".md5sums") else None
-            if folder == INFO and self.files and leaf.endswith(".md5sums"):
-                return Role.PART
-            if leaf == "desc" and folder.startswith(f"{LOCAL}/") and folder.count("/") == 4:
-                return Role.PART
+        if role is None and name.startswith("var/lib/") and self._is_part(*name.rpartition("/")[::2]):
+            return Role.PART
         return role
+
+    def _is_part(self, folder: str, leaf: str) -> bool:
+        if self._has_dpkg and folder in (STATUS_D, INFO):
+            return self.files if leaf.endswith(".md5sums") else folder == STATUS_D
+        return self._has_pacman and leaf == "desc" and folder.rpartition("/")[0] == LOCAL
 
     def is_folder(self, name: str) -> bool:
         """Whether something wanted lies below ``name``."""
@@ -85,7 +89,7 @@ class Wanted:
 
     def concerns(self, path: str) -> bool:
         """Whether hiding ``path`` could hide something wanted."""
-        return path in self._folders or path in self._exact or path.startswith(("var/lib/dpkg/", "var/lib/pacman/"))
+        return path in self._folders or path in self._exact or path.startswith((f"{DPKG_FOLDER}/", f"{LOCAL}/"))
 
     def beyond(self, folder: str, target: str) -> Iterator[str]:
         """Where rpm's database would be by the link ``folder`` (or file), if that is none of the places known."""

@@ -22,12 +22,12 @@ class Spool:
         self._held = 0
 
     def room(self, size: int) -> bool:
-        """Whether ``size`` bytes more may be written."""
-        return self._written + size <= self._limits.spooled
+        """Whether ``size`` bytes may be written that will perhaps not be needed."""
+        return self._written + size <= self._limits.spooled // 2
 
     def keep(self, pieces: Iterable[bytes], size: int) -> Path:
         """A file with ``pieces``, which are ``size`` bytes. Raises `Malformed` where that is too much."""
-        if not self.room(size):
+        if self._written + size > self._limits.spooled:
             raise Malformed(f"a database of {size} bytes is more than the {self._limits.spooled} that are read")
         self._written += size
         self._count += 1

@@ -34,6 +34,8 @@ class Limits:
     removed: int = 250_000
 
 
+LIMITS = Limits()
+
 REST = 1024 * 1024
 """So many bytes of a blob are read on for its digest's sake when what was looked for is found."""
 

@@ -164,11 +164,8 @@ class Archive:
     def _fill(self) -> bool:
         """Go on to the next piece; false at the end."""
         self._at = 0
-        for self._buffer in self._pieces:
-            if self._buffer:
-                return True
-        self._buffer = b""
-        return False
+        self._buffer = next(filter(None, self._pieces), b"")
+        return bool(self._buffer)
 
     def _block(self) -> bytes:
         end = self._at + _BLOCK

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relman.plugin import Malformed
 
-from .paths import OBJECTS, OPAQUE, REMOVED, Hidden, Role, Wanted, is_database, may_be_linked
+from .paths import LINKS, OBJECTS, OPAQUE, REMOVED, STATUS, Hidden, Role, Wanted, is_database, may_be_linked
 from .spool import Spool, with_head
 from .stream import Limits
 from .tar import Archive, Entry, Kind
@@ -37,6 +37,12 @@ class Held:
             assert self.fetch is not None
             return self.fetch()
         return self.path
+
+    def bytes(self) -> bytes:
+        """The content of a small file."""
+        if self.content is not None:
+            return self.content
+        return self.file().read_bytes() if self.size else b""
 
 
 @dataclass(slots=True)
@@ -87,54 +93,50 @@ class View:
         """The content that a hard link to ``path`` has, as far as this layer was looked at."""
         return self.files.get(path) or self.linkable.get(path)
 
-    def database(self, wanted: Wanted) -> str | None:
-        """The path of rpm's database, if this layer has it and its content; the best place first."""
-        for path in wanted.rpm_paths:
+    def done(self, wanted: Wanted) -> str:
+        """The folder of the database that this layer has whole, with a slash; empty while it has none."""
+        paths: tuple[str, ...] = wanted.rpm_paths if wanted.files else (*wanted.rpm_paths, STATUS)
+        for path in paths:
             held = self.files.get(path)
-            seen = 0
-            while held is not None and held.target and seen < _HEAD:
-                held, seen = self.has(held.target), seen + 1
-            if held is not None and held.size and not held.target:
-                return path
-        return None
+            for _ in range(LINKS):
+                if held is None or not held.target:
+                    break
+                held = self.has(held.target)
+            if held is not None and held.size:
+                return path[: path.rindex("/") + 1]
+        return ""
 
 
-def seen_in(
-    archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool: Spool, limits: Limits, *, targets: bool = False
-) -> View:
+def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool: Spool, limits: Limits) -> View:
     """What the streamed ``archive`` has. Reading stops when nothing of it can matter any more.
 
-    For ``targets`` that is when all are found. For a database it is when the entries leave its folder: a log may lie
+    For targets that is when all are found. For a database it is when the entries leave its folder: a log may lie
     beside it, and tools that make layers write folder by folder. Those made from ostree are not written so, and are
     read to their end.
     """
     view = View(layer)
-    done = ""
+    done, pending = "", set[str]()
     for entry in archive:
-        folder = entry.name.rpartition("/")[0]
-        if done and folder != done and not view.is_ostree:
+        if done and not entry.name.startswith(done) and not view.is_ostree:
             break
-        if entry.kind is Kind.FILE and entry.name.startswith(OBJECTS):
-            view.is_ostree = True
         role = view.note(entry, wanted, limits)
-        if role is None and not (entry.kind is Kind.FILE and may_be_linked(entry.name)):
+        loose = entry.kind is Kind.FILE and (entry.name in pending or may_be_linked(entry.name))
+        if role is None and not loose:
             continue
-        if role is not None and not targets and hidden.hides(entry.name):
+        view.is_ostree = view.is_ostree or entry.name.startswith(OBJECTS)
+        if role not in (None, Role.TARGET) and hidden.hides(entry.name):
             continue
+        if role is None and entry.name in pending:
+            role = Role.TARGET
         held = _taken(archive, entry, layer, role, spool)
         if held is None:
             continue
-        if role is None:
-            view.linkable[entry.name] = held
-            continue
-        view.files[entry.name] = held
-        view.removed.discard(entry.name)
-        if targets:
+        if held.target and view.has(held.target) is None:
+            pending.add(held.target)
+        (view.linkable if loose else view.files)[entry.name] = held
+        if wanted.targets and wanted.targets <= view.files.keys():
             break
-        if role is Role.STATUS and held.size and not wanted.files and not held.target:
-            break
-        if role in (Role.RPM, Role.LOG) and (path := view.database(wanted)):
-            done = path.rpartition("/")[0]
+        done = done or view.done(wanted)
     return view
 
 
@@ -150,7 +152,7 @@ def _taken(archive: Archive, entry: Entry, layer: int, role: Role | None, spool:
         return Held(layer, role, entry.size, content=spool.hold(archive.content(), entry.size))
     pieces = archive.content()
     if role is None:
-        # An empty file needs no content to be told apart from a log that holds changes.
+        # An empty file is kept, too: it tells an empty log from one that holds changes.
         head, pieces = with_head(pieces, _HEAD)
         if entry.sparse or (entry.size and not is_database(head)) or not spool.room(entry.size):
             return None
@@ -184,8 +186,3 @@ class Merged:
         """The small files below ``folder``, by the rest of their path."""
         prefix = f"{folder}/"
         return {path[len(prefix) :]: held for path, held in self.files.items() if path.startswith(prefix)}
-
-
-def of_role(files: Iterable[Held], role: Role) -> bool:
-    """Whether any of ``files`` is of ``role`` and not empty."""
-    return any(held.role is role and (held.size or held.target) for held in files)
