@@ -20,7 +20,7 @@ def guarded(what: str, call: Callable[P, T], *arguments: P.args, **named: P.kwar
         return call(*arguments, **named)
     except RelmanError:
         raise
-    except Exception as error:  # a stranger's code may raise anything, and must not take the rest down with it
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the rest must live
         raise PluginError(
             f"{what}: {type(error).__name__}: {error}", hint="run again with `--verbose` for its traceback"
         ) from error

@@ -260,7 +260,9 @@ class HttpResponse:
 class ChannelReader(Protocol):
     """Reads on behalf of one channel, whose table of the configuration it holds."""
 
-    now: datetime
+    @property
+    def now(self) -> datetime:
+        """The time of this run, in UTC."""
 
     def settings(self, model: type[M], /) -> M:
         """The channel's table as it is configured now."""

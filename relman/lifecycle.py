@@ -44,7 +44,7 @@ from relman.walk import acting, composing, gating, planning
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.inspect import Inspector
-from relman.walk.resolve import Resolver, holds_exactly
+from relman.walk.resolve import Resolver
 from relman.walk.settings import SettingsOf
 from relman.walk.tags import TagBook
 
@@ -154,15 +154,10 @@ class Lifecycle:
             actions,
             renderer.notes("markdown"),
             config=self.config,
-            changed=self.changes(release),
+            changed=release.changed,
             now=self.clock(),
             overrides=overrides,
         )
-
-    def changes(self, release: Release) -> bool:
-        """Whether ``release`` is anything new: not exactly what the stream's last finished record holds."""
-        last = self._resolver.last_finished(release.stream)
-        return last is None or not holds_exactly(last, release.candidates)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""

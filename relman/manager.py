@@ -57,6 +57,9 @@ class Plugins:
 
     def register(self, plugin: object, name: str) -> None:
         """Add a plugin; one that pluggy refuses (a hook that does not exist, other arguments) is `broken`."""
+        if self._manager.has_plugin(name):
+            self.broken += (Broken(name, f"there are two plugins `{name}`: the first is in use"),)
+            return
         try:
             self._manager.register(plugin, name)
             unknown = [

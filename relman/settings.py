@@ -28,10 +28,13 @@ class Secret(Table):
 
 def _duration(value: Any) -> Any:
     if isinstance(value, str):
-        parts = re.findall(r"(\d+)([smhdw])", value)
+        parts = re.findall(r"([0-9]+)([smhdw])", value)
         if not parts or "".join(a + b for a, b in parts) != value:
             raise ValueError(f"`{value}` is not a duration: write `30s`, `20m`, `12h`, `3d` or `1w`")
-        return timedelta(seconds=sum(int(count) * _UNITS[unit] for count, unit in parts))
+        try:
+            return timedelta(seconds=sum(int(count) * _UNITS[unit] for count, unit in parts))
+        except OverflowError as error:
+            raise ValueError(f"`{value}` is longer than can be counted") from error
     if isinstance(value, bool) or not isinstance(value, timedelta):
         raise ValueError(f'`{value}` is not a duration: write it with its unit, in quotes, such as `"3d"`')
     return value

@@ -57,7 +57,7 @@ def changelog(
         write(renderer.notes(format_), output)
         if format_ == "markdown":
             github.summary(renderer.notes("markdown"))
-        changed = release is None or walk.changes(release)
+        changed = release is None or release.changed
         github.outputs(_outputs(made, release, changed=changed, notes_file=output))
 
 

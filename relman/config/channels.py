@@ -39,16 +39,18 @@ def channel_tables(data: Mapping[str, Any], slots: Iterable[Slot], problems: Pro
                 problems.add((*path, "type"), f"no plugin understands the type `{type_name}`{hint}")
                 continue
             _validate(table, known[type_name], path, problems)
-            name = str(table.get("name") or type_name)
+            common, _ = _filled(table, os.environ)
+            name = str(common.get("name") or type_name)
             if name in names:
                 problems.add((*path, "name"), f"two channels are called `{name}`: give each a `name` of its own")
             names.add(name)
-            limited = tuple(str(stream) for stream in table.get("streams", ()) or ())  # type: ignore[attr-defined]
+            written = common.get("streams")
+            limited = tuple(s for s in written if isinstance(s, str)) if isinstance(written, list) else ()
             for stream in limited:
                 if stream not in (streams or {}):
                     hint = did_you_mean(stream, streams or {})
                     problems.add((*path, "streams"), f"there is no stream `{stream}`{hint}")
-            found.append(ChannelTable(kind, type_name, name, limited, table.get("required") is True, table))
+            found.append(ChannelTable(kind, type_name, name, limited, common.get("required") is True, table))
     return tuple(found)
 
 

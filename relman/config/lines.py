@@ -7,13 +7,14 @@ nested brackets are skipped). Inside an inline table the line of the key that ho
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 
 Path = tuple[str | int, ...]
 
 _KEY_PART = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*""")
 _VALUE_TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""' r"|'''.*?'''" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'" r"|#[^\n]*" r"|[\[\]{}\n]",
+    r'"""(?:[^\\]|\\.)*?"{3,5}' r"|'''.*?'{3,5}" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'" r"|#[^\n]*" r"|[\[\]{}\n]",
     re.DOTALL,
 )
 
@@ -34,7 +35,8 @@ def key_lines(text: str) -> Mapping[Path, int]:
             array = stripped.startswith("[[")
             parts = _key(stripped.lstrip("["))[0]
             table = _inside(parts, counts, array)
-            lines.setdefault(table, line)
+            for depth in range(1, len(table) + 1):
+                lines.setdefault(table[:depth], line)
             position, line = end + 1, line + 1
         else:
             parts, length = _key(text[position:end])
@@ -58,12 +60,16 @@ def _key(text: str) -> tuple[Path, int]:
     parts: list[str | int] = []
     position = 0
     while match := _KEY_PART.match(text, position):
-        parts.append(match[1] if match[1] is not None else match[2] if match[2] is not None else match[3])
+        parts.append(_unescaped(match[1]) if match[1] is not None else match[2] if match[2] is not None else match[3])
         position = match.end()
         if not text.startswith(".", position):
             break
         position += 1
     return tuple(parts), position
+
+
+def _unescaped(text: str) -> str:
+    return str(tomllib.loads(f'key = "{text}"')["key"])
 
 
 def _inside(parts: Path, counts: dict[Path, int], array: bool) -> Path:

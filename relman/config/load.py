@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from relman.config.channels import channel_tables, plugin_tables
 from relman.config.lines import key_lines
-from relman.config.problems import Problems, did_you_mean
+from relman.config.problems import Problems
+from relman.config.references import check_gates, check_references
 from relman.config.tables import FileTable, StreamTable
 from relman.config.values import DEFAULT_TITLE, Config, GroupRule, MajorRule, Notes, Packages
 from relman.errors import ConfigError
@@ -23,6 +24,7 @@ from relman.model.oci import Digest, Platform
 from relman.model.streams import GateRule, Stream, TagPattern, Variant
 
 FILE_NAME = "relman.toml"
+_THEIRS = ("publish", "announce", "plugins")  # tables of plugins, whose variables are filled in when they are used
 
 
 def find(start: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -45,13 +47,17 @@ def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"`{file}` is not TOML: {error}") from error
     problems = Problems(file.name, key_lines(text))
+    theirs = {key: data[key] for key in _THEIRS if key in data}
+    ours = _filled({key: value for key, value in data.items() if key not in _THEIRS}, (), problems)
+    data = {**ours, **theirs}
     tables: FileTable | None = None
     try:
         tables = FileTable.model_validate(data)
     except ValidationError as error:
         problems.add_all(error, FileTable)
     slots = tuple(slots)
-    _check_references(data, problems)
+    check_references(data, problems)
+    check_gates(data, slots, problems)
     channels = channel_tables(data, slots, problems)
     plugins = plugin_tables(data, slots, problems)
     if tables is None or problems.lines():
@@ -65,46 +71,18 @@ def without_file(folder: Path) -> Config:
     return _build(folder / FILE_NAME, tables, (), {}, exists=False)
 
 
-def _check_references(data: Mapping[str, Any], problems: Problems) -> None:
-    """Faults between tables. Works on the data as read, so that a fault elsewhere does not hide these."""
-    streams = _table(data.get("streams"))
-    for name, stream in streams.items():
-        source = _table(stream).get("from")
-        if source is None:
-            continue
-        if source == name:
-            problems.add(("streams", name, "from"), f"stream `{name}` cannot promote from itself")
-        elif source not in streams:
-            problems.add(
-                ("streams", name, "from"), f"there is no stream `{source}`{did_you_mean(str(source), streams)}"
-            )
-    names: set[str] = set()
-    places: set[tuple[str, str]] = set()
-    for number, variant in enumerate(_tables(data.get("variants"))):
-        name = str(variant.get("name"))
-        place = (str(variant.get("repository", name)), str(variant.get("suffix", "")))
-        if name in names:
-            problems.add(("variants", number, "name"), f"there are two variants `{name}`")
-        elif place in places:
-            problems.add(("variants", number), f"`{name}` has the repository and suffix of another variant")
-        names.add(name)
-        places.add(place)
-    for key in ("groups", "majors"):
-        known = {trait for variant in _tables(data.get("variants")) for trait in variant.get("traits", ())}
-        for number, table in enumerate(_tables(data.get(key))):
-            for trait in table.get("traits", ()):
-                if trait not in known:
-                    problems.add(
-                        (key, number, "traits"), f"no variant has the trait `{trait}`{did_you_mean(trait, known)}"
-                    )
-
-
-def _table(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _tables(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+def _filled(value: Any, path: tuple[str | int, ...], problems: Problems) -> Any:
+    """The core's own tables with `{ env = "NAME" }` filled in; a variable that is not set is a fault."""
+    if isinstance(value, dict) and set(value) == {"env"} and isinstance(value["env"], str):
+        name = value["env"]
+        if name not in os.environ:
+            problems.add(path, f"the environment variable `{name}` is not set")
+        return os.environ.get(name, value)
+    if isinstance(value, dict):
+        return {key: _filled(entry, (*path, key), problems) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_filled(entry, (*path, number), problems) for number, entry in enumerate(value)]
+    return value
 
 
 def _build(

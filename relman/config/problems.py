@@ -93,7 +93,9 @@ def _keys_at(model: Any, path: Path) -> list[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
             model = fields.get(str(part))
-        model = _inner(model)
+        else:  # inside a list or a table of tables: an index or a name, which says nothing of the type
+            model = _inner(model)
+    model = _inner(model)
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [field.alias or name for name, field in model.model_fields.items()]
     return []

@@ -17,8 +17,9 @@ def _platform(text: str) -> str:
     return text
 
 
-def _pattern(text: str) -> str:
-    TagPattern(text)
+def _dated(text: str) -> str:
+    if not {"today", "date"} & TagPattern(text).placeholders:
+        raise ValueError(f"`{text}` has no day: a dated tag needs {{date}} (or, where it is made, {{today}})")
     return text
 
 
@@ -44,7 +45,7 @@ def _prefix(text: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 PlatformText = Annotated[str, AfterValidator(_platform)]
-PatternText = Annotated[str, AfterValidator(_pattern)]
+PatternText = Annotated[str, AfterValidator(_dated)]
 MovingText = Annotated[str, AfterValidator(_moving)]
 Expression = Annotated[str, AfterValidator(_expression)]
 Prefix = Annotated[str, AfterValidator(_prefix)]

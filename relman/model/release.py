@@ -76,6 +76,7 @@ class Candidate:
 class Release:
     """What would enter a stream together. ``previous`` and ``previous_id`` are those of the last finished record.
 
+    ``changed`` is false where the stream holds exactly this already, as its last finished record says.
     ``assumed`` lists, for people, every choice that was made for want of better knowledge.
     """
 
@@ -88,6 +89,7 @@ class Release:
     previous_id: str | None
     candidates: tuple[Candidate, ...]
     assumed: tuple[str, ...] = ()
+    changed: bool = True
 
     def __post_init__(self) -> None:
         if not self.candidates:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -46,8 +45,7 @@ class NotesRenderer:
 
     def path(self, source: str, /) -> str:
         """The same for a path. What is filled in can add neither a folder nor a `..`: a title is not a place."""
-        values = {key: _segment(value) if isinstance(value, str) else value for key, value in self._values.items()}
-        return self._templates.inline(source, values)
+        return self._templates.path(source, self._values)
 
     def notes(self, format: str = "markdown") -> str:
         """The release notes in one of `FORMATS`; ``html`` is a whole page. Raises `UsageError` for another format."""
@@ -67,7 +65,3 @@ class NotesRenderer:
             case _:
                 formats = ", ".join(f"`{name}`" for name in FORMATS)
                 raise UsageError(f"there is no format `{format}` for notes", hint=f"there are {formats}")
-
-
-def _segment(text: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", text).lstrip(".-")

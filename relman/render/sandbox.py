@@ -105,6 +105,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            finalize=lambda value: "" if value is None else value,  # what is not there is never `None` in a text
         )
         self.filenames: set[str] = set()
         self.filters.update(FILTERS)

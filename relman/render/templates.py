@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,14 @@ class Templates:
         except TemplateSyntaxError as error:
             raise ConfigError(f"template `{_shown(source)}`: {_lowered(str(error.message))}") from error
         return self._rendered(template, values)
+
+    def path(self, source: str, values: Mapping[str, object]) -> str:
+        """A path given as a template. Whatever is filled in, it adds neither a folder nor a `..`."""
+        filled = self._environment.overlay(finalize=_segment).from_string(source)
+        path = self._rendered(filled, values)
+        if not path.strip() or "\0" in path:
+            raise ConfigError(f"the path `{_shown(source)}` is empty")
+        return path
 
     def check(self, template: str) -> None:
         """Read a template without rendering it. Raises `ConfigError` where it cannot be read."""
@@ -150,3 +159,8 @@ def _lowered(message: str) -> str:
 def _shown(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else line[:79] + "…"
+
+
+def _segment(value: object) -> str:
+    """What may stand in a part of a path; `-` where nothing is left of it."""
+    return re.sub(r"[^\w.+-]+", "-", "" if value is None else str(value)).lstrip(".-") or "-"

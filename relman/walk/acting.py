@@ -93,11 +93,14 @@ def _carry_out(
     if executor is None:
         error: RelmanError = PluginError(f"no plugin carries out actions of the kind `{action.kind}`")
         return Receipt.of(action, ReceiptState.FAILED, detail=error.message), error
-    tried = (known is not None and known.state is ReceiptState.UNKNOWN) or (tools.elsewhere and known is None)
+    # A dead run elsewhere may have tried again what the ledger last saw fail.
+    tried = tools.elsewhere or (known is not None and known.state is ReceiptState.UNKNOWN)
     try:
         reader = tools.reader(action, executor)
         found = _guarded(executor.probe, action, reader)
         if isinstance(found, Receipt):
+            if tried:  # it was this release that did it, so it is this release's to put back
+                return replace(found, state=ReceiptState.DONE, detail="tried before; read back"), None
             return found, None
         if isinstance(found, Unknown) and tried:
             return Receipt.of(action, ReceiptState.UNKNOWN, detail=f"tried before, and {found.reason}"), None
@@ -106,7 +109,10 @@ def _carry_out(
             receipt = _guarded(executor.apply, action, tools.writer(action, executor))
         except AnswerLost as lost:
             return _after_lost_answer(action, executor, reader, lost)
-        _guarded(executor.verify, action, receipt, reader)
+        try:
+            _guarded(executor.verify, action, receipt, reader)
+        except RelmanError as error:
+            return _unknown(receipt, error)
     except RelmanError as error:
         log.debug("%s failed", action.target, exc_info=error)
         detail = error.message if error.hint is None else f"{error.message} ({error.hint})"
@@ -117,13 +123,22 @@ def _carry_out(
 def _after_lost_answer(
     action: Action, executor: Executor[Any, Any], reader: Any, lost: AnswerLost
 ) -> tuple[Receipt, RelmanError | None]:
-    found = _guarded(executor.probe, action, reader)
+    try:
+        found = _guarded(executor.probe, action, reader)
+    except RelmanError as error:
+        return _unknown(Receipt.of(action, ReceiptState.UNKNOWN), error, lost)
     if isinstance(found, Receipt):
         return replace(found, state=ReceiptState.DONE, detail="the answer was lost; read back"), None
     if isinstance(found, Unknown):
         detail = f"{lost.message}; {found.reason}"
         return Receipt.of(action, ReceiptState.UNKNOWN, detail=detail), lost
     return Receipt.of(action, ReceiptState.FAILED, detail=f"{lost.message}; it did not take effect"), lost
+
+
+def _unknown(receipt: Receipt, error: RelmanError, lost: RelmanError | None = None) -> tuple[Receipt, RelmanError]:
+    """What was sent and could not be read back: neither done nor failed, and for the next run to settle."""
+    detail = f"{lost.message}; {error.message}" if lost else error.message
+    return replace(receipt, state=ReceiptState.UNKNOWN, detail=detail), error
 
 
 def _guarded(call: Callable[..., Any], action: Action, *arguments: Any) -> Any:
@@ -165,6 +180,8 @@ def _restore(plan: Plan, receipts: dict[str, Receipt], session: Session, tools: 
     whole = True
     for action in reversed(plan.actions):
         receipt = receipts[action.key]
+        if action.stage in TAGS and receipt.state is ReceiptState.UNKNOWN:
+            whole = False
         if action.stage not in TAGS or receipt.state is not ReceiptState.DONE:
             continue
         executor = tools.executors[action.kind]

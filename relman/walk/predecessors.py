@@ -59,22 +59,26 @@ class Predecessors:
         found = self.tags.newest_other(stream, place, frozenset(unfinished | {candidate.image.digest}), before)
         if found is None:
             return None
-        why = f"there is no earlier record of `{stream.name}`: the newest dated tag with another digest stands for it"
-        return self._tagged(place, found, why)
+        none = f"the last record of `{stream.name}` has no `{place.variant.name}`" if last else None
+        none = none or f"there is no earlier record of `{stream.name}`"
+        return self._tagged(place, found, f"{none}: the newest dated tag with another digest stands for it")
 
-    def _given(self, place: Place, stream: Stream, since: str) -> Predecessor:
-        for record in self.records:
-            if record.stream == stream.name and since in (record.version, record.id):
-                variant = record.variant(place.variant.name)
-                if variant and variant.digest:
-                    return replace(self._recorded(place, record, variant), why="given by `--from`")
-        tag = self.tag_of(since, stream, place)
-        if tag is None:
-            raise NotFound(
-                f"`--from {since}`: `{place.repository}` has no such dated tag, and `{stream.name}` no such record",
-                hint="`relman records` lists releases",
-            )
-        return self._tagged(place, tag, "given by `--from`")
+    def _given(self, place: Place, stream: Stream, since: str) -> Predecessor | None:
+        """The release called ``since``, or `None` for a variant that it did not have yet."""
+        known = [r for r in self.records if r.stream == stream.name and since in (r.version, r.id)]
+        for record in known:
+            variant = record.variant(place.variant.name)
+            if variant and variant.digest:
+                return replace(self._recorded(place, record, variant), why="given by `--from`")
+        if tag := self.tag_of(since, stream, place):
+            return self._tagged(place, tag, "given by `--from`")
+        others = (self.config.place(variant, stream) for variant in self.config.variants)
+        if known or any(self.tag_of(since, stream, other) for other in others):
+            return None
+        raise NotFound(
+            f"`--from {since}`: no variant has such a dated tag, and `{stream.name}` no such record",
+            hint="`relman records` lists releases",
+        )
 
     def _recorded(self, place: Place, record: Record, variant: RecordedVariant) -> Predecessor:
         assert variant.digest

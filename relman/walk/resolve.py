@@ -52,7 +52,8 @@ class Resolver:
             ((c.variant.name, platform, c.image.digest) for c in candidates for platform in c.platforms),
             last.id if last else None,
         )
-        if last and holds_exactly(last, candidates):
+        changed = last is None or not holds_exactly(last, candidates) or self._moved_away(stream, candidates)
+        if last and not changed:
             version = last.version  # nothing would move, so nothing is made
         elif stream.source:
             candidates = Moves(self.tags, self.records, self.now.date()).with_moves(candidates, stream, id)
@@ -69,8 +70,20 @@ class Resolver:
             previous=first.version if first else None,
             previous_id=last.id if last else None,
             candidates=candidates,
+            changed=changed,
             assumed=_assumptions(candidates, last, stream),
         )
+
+    def _moved_away(self, stream: Stream, candidates: Sequence[Candidate]) -> bool:
+        """Whether somebody took a promoting stream's first tag away from the images that it was given."""
+        if stream.source is None:
+            return False
+        today = self.now.date()
+        tags = [
+            c.place.repository.tag(stream.primary.make(c.variant.suffix, today=today, build=None)) for c in candidates
+        ]
+        held = in_parallel(self.tags.holds, tags)
+        return any(digest != c.image.digest for digest, c in zip(held, candidates, strict=True))
 
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that ``stream`` had: by its record, else by its dated tags. Raises `NotFound`."""
@@ -119,7 +132,7 @@ class Resolver:
         by_name = {variant.name: variant for variant in self._variants()}
 
         def find(planned: PlannedVariant) -> Candidate:
-            image = self.look_at(self.reader, planned.reference)
+            image = self.look_at(self.reader, planned.source or planned.reference)
             candidate = self._candidate_of(by_name[planned.name], stream, image, None)
             if planned.previous_digest is None:
                 return candidate
@@ -235,12 +248,6 @@ def _assumptions(candidates: Sequence[Candidate], last: Record | None, stream: S
     """Every choice that was made for want of better knowledge, in sentences."""
     reasons = dict.fromkeys(c.follows.why for c in candidates if c.follows)
     said = [why for why in reasons if not why.startswith(("the last finished", "given by"))]
-    firsts = [c.variant.name for c in candidates if c.follows is None]
-    if len(firsts) == len(candidates):
-        said.append(f"this is the first release of `{stream.name}`: there is nothing to compare it with")
-    elif firsts:
-        names = ", ".join(f"`{name}`" for name in firsts)
-        said.append(f"{names} had no release before: there is nothing to compare with")
     first = candidates[0]
     for other in candidates[1:]:
         if first.build and other.build and first.build.order != other.build.order:

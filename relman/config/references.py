@@ -1,0 +1,118 @@
+"""Faults between tables. Works on the data as it was read, so that a fault elsewhere does not hide these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from relman.config.problems import Problems, did_you_mean
+from relman.hookspecs import Slot
+from relman.model.oci import parse_repository
+
+
+def check_references(data: Mapping[str, Any], problems: Problems) -> None:
+    """Streams that promote from nothing, variants that are the same, tags that two would write, unknown traits."""
+    streams, variants = _table(data.get("streams")), _tables(data.get("variants"))
+    _check_sources(streams, problems)
+    _check_variants(variants, _table(data.get("registry")).get("prefix"), problems)
+    _check_tags(streams, variants, problems)
+    known = {trait for variant in variants for trait in _texts(variant.get("traits"))}
+    for key in ("groups", "majors"):
+        for number, table in enumerate(_tables(data.get(key))):
+            for trait in _texts(table.get("traits")):
+                if trait not in known:
+                    problems.add(
+                        (key, number, "traits"), f"no variant has the trait `{trait}`{did_you_mean(trait, known)}"
+                    )
+
+
+def check_gates(data: Mapping[str, Any], slots: Iterable[Slot], problems: Problems) -> None:
+    """Tables of gates, each against the model of the plugin that has the slot."""
+    models = {slot.type: slot.model for slot in slots if slot.kind == "gate"}
+    for name, stream in _table(data.get("streams")).items():
+        gates = _table(stream).get("gates")
+        for number, gate in enumerate(gates if isinstance(gates, list) else []):
+            model = models.get(str(_table(gate).get("type")))
+            if model is None:
+                continue  # a gate that nobody answers for is `absent` when it is asked, and closed
+            rest = {key: value for key, value in gate.items() if key not in {"type", "name"}}
+            path = ("streams", name, "gates", number)
+            try:
+                model.model_validate(rest)
+            except ValidationError as error:
+                problems.add_all(error, model, path)
+
+
+def _check_sources(streams: Mapping[str, Any], problems: Problems) -> None:
+    for name, stream in streams.items():
+        source = _table(stream).get("from")
+        if not isinstance(source, str):
+            continue
+        if source == name:
+            problems.add(("streams", name, "from"), f"stream `{name}` cannot promote from itself")
+        elif source not in streams:
+            problems.add(("streams", name, "from"), f"there is no stream `{source}`{did_you_mean(source, streams)}")
+
+
+def _check_variants(variants: list[dict[str, Any]], prefix: object, problems: Problems) -> None:
+    names: set[str] = set()
+    places: set[tuple[str, str]] = set()
+    for number, variant in enumerate(variants):
+        name = str(variant.get("name"))
+        repository = str(variant.get("repository", name))
+        place = (repository, str(variant.get("suffix", "")))
+        if name in names:
+            problems.add(("variants", number, "name"), f"there are two variants `{name}`")
+        elif place in places:
+            problems.add(("variants", number), f"`{name}` has the repository and suffix of another variant")
+        names.add(name)
+        places.add(place)
+        if isinstance(prefix, str):
+            try:
+                parse_repository(f"{prefix.rstrip('/')}/{repository}")
+            except ValueError as error:
+                key = "repository" if "repository" in variant else "name"
+                problems.add(("variants", number, key), str(error))
+
+
+def _check_tags(streams: Mapping[str, Any], variants: list[dict[str, Any]], problems: Problems) -> None:
+    """Variants of one repository are told apart by their suffix in every tag; streams by their first tag."""
+    repositories = [variant.get("repository", variant.get("name")) for variant in variants]
+    shared = sorted({str(one) for one in repositories if repositories.count(one) > 1})
+    primary: dict[tuple[str, object], str] = {}
+    for name, stream in streams.items():
+        table = _table(stream)
+        new = table.get("new_version")
+        patterns = {
+            "tags": _texts(table.get("tags")),
+            "versions": _texts(table.get("versions")),
+            "new_version": [new] if isinstance(new, str) else _texts(new),
+        }
+        for key, texts in patterns.items():
+            for text in texts:
+                if shared and "{suffix}" not in text:
+                    problems.add(
+                        ("streams", name, key),
+                        f"`{text}` is one tag for all variants of the repository `{shared[0]}`: put {{suffix}} in it",
+                    )
+        if patterns["tags"]:
+            first = (patterns["tags"][0], table.get("prefix"))
+            if first in primary:
+                problems.add(
+                    ("streams", name, "tags"), f"`{first[0]}` is the first tag of the stream `{primary[first]}`, too"
+                )
+            primary.setdefault(first, name)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
