@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from relman.channel import Channel
 from relman.config import ChannelTable
-from relman.errors import AnswerLost, Malformed, RelmanError, Unequipped
+from relman.errors import AnswerLost, ConfigError, Malformed, RelmanError, Unequipped
 from relman.http import Client, Retry
-from relman.model.changelog import Accounting, Changelog
+from relman.model.changelog import Accounting, Changelog, Commit
 from relman.model.plan import Action, Plan, Stage, action_key
 from relman.model.record import Receipt, ReceiptState, RecordState, Unknown
 from relman.render import NotesRenderer, Templates
@@ -170,19 +170,82 @@ hostile = st.one_of(
 )
 
 
+def path_of(source: str, *, version: str = "v", title: str = "t", subject: str = "s") -> str:
+    """A path as a `file` channel has it, of a release whose words are these."""
+    changelog = Changelog(
+        "X",
+        "stable",
+        version,
+        None,
+        title,
+        (),
+        (),
+        (),
+        (Commit("a" * 40, subject, "b"),),
+        None,
+        (),
+        (),
+        (),
+        Accounting(1, 1, 0, 0, 0, 0),
+    )
+    return NotesRenderer(Templates(()), changelog).path(source)
+
+
 @given(hostile, hostile)
 def test_neither_a_version_nor_a_title_leads_out_of_the_folder(version: str, title: str) -> None:
-    changelog = Changelog(
-        "X", "stable", version, None, title, (), (), (), (), None, (), (), (), Accounting(0, 0, 0, 0, 0, 0)
-    )
-
-    path = NotesRenderer(Templates(()), changelog).path("news/{{ version }}/x-{{ title }}.md")
+    path = path_of("news/{{ version }}/x-{{ title }}.md", version=version, title=title)
 
     parts = PurePosixPath(path).parts
     assert parts[0] == "news"
     assert ".." not in parts
     assert len(path.split("/")) == 3
     assert not {"\x00", "\n", "\\"} & set(path)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ commits[0].subject }}",
+        "{{ changelog.commits[0].subject }}",
+        "{{ changelog.title }}",
+        "{{ title | trim }}",
+        "{% for commit in commits %}{{ commit.subject }}{% endfor %}",
+        "{% set place = title %}{{ place }}",
+        "{% for part in title %}{{ part }}{% endfor %}",
+        "{{ version ~ '/' ~ title }}",
+    ],
+)
+@given(hostile)
+def test_nor_does_anything_that_is_reached_through_another_value(template: str, text: str) -> None:
+    path = path_of(f"news/{template}/a.md", version=text, title=text, subject=text)
+
+    folder, name, file = path.split("/")
+    assert (folder, file) == ("news", "a.md")
+    assert name not in ("", ".", "..")
+    assert not {"\x00", "\n", "\\"} & set(name)
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{{ version }}/{{ title }}.md", "stable-20260706.1/X-stable-F44-.md"),
+        ("{{ commits[0].subject }}.md", "tmp-x.md"),
+        ("{{ previous }}.md", "-.md"),
+        ("a/{{ '' }}/b", "a/-/b"),
+        ("{{ accounting.commits_in_range }}.md", "1.md"),
+        ("a/../{{ stream }}", "a/../stable"),
+    ],
+)
+def test_a_path_keeps_its_own_folders_and_an_empty_value_becomes_a_dash(template: str, path: str) -> None:
+    subject = "../../../tmp/x"
+
+    assert path_of(template, version="stable-20260706.1", title="X: stable (F44)", subject=subject) == path
+
+
+@pytest.mark.parametrize("template", ["", "  ", "{% if previous %}a{% endif %}", "a\0b"])
+def test_a_path_that_names_no_file_is_a_fault_of_the_configuration(template: str) -> None:
+    with pytest.raises(ConfigError, match="the path `"):
+        path_of(template)
 
 
 # ------------------------------------------------------------------------------------------- in a whole release

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relman.errors import Malformed
-from relman.model.contents import EXACT, Capability, Contents, Package, PackageSet
+from relman.model.contents import EXACT, Capability, Contents, Details, Identity, Obsolete, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Part, Side
 from relman.model.oci import LINUX_AMD64, Descriptor, Digest, PlatformImage, parse_reference
 from relman.walk.compare import Comparison, assemble, compare_contents, refuse_short, side
@@ -208,6 +209,58 @@ def test_a_rename_may_change_the_arch_as_well() -> None:
     assert changes(before, after) == (
         change("renamed", "new", "1-1", "1-2", "release", arch="noarch", arch_before="x86_64", name_before="old"),
     )
+
+
+def obsoleting(*rows: str, lacks: frozenset[Capability] | set[Capability] = frozenset()) -> Contents:
+    """``new`` 2-1, which obsoletes each row: a name, or a name, a relation and a version."""
+    details = Details({Identity("rpm", "new", "x86_64"): tuple(Obsolete(*row.split()) for row in rows)})
+    return replace(contents(rpm("new", "2-1"), lacks=lacks), details=details)
+
+
+@pytest.mark.parametrize(
+    ("obsoletes", "renamed"),
+    [
+        (["other", "old"], True),
+        (["old < 1-2"], True),
+        (["old < 1-1"], False),
+        (["old <= 1"], True),
+        (["old = 3-1", "old = 1-1"], True),
+        (["old < 0:2"], True),
+        (["old >= 1:0"], False),
+        ([], False),
+    ],
+)
+def test_a_database_says_which_versions_a_new_package_takes_the_place_of(obsoletes: list[str], renamed: bool) -> None:
+    found = changes(contents(rpm("old", "1-1")), obsoleting(*obsoletes))
+
+    if renamed:
+        assert found == (change("renamed", "new", "1-1", "2-1", "version", name_before="old"),)
+    else:
+        assert found == (change("added", "new", "", "2-1"), change("removed", "old", "1-1", ""))
+
+
+def test_an_epoch_that_one_side_does_not_know_is_left_out_of_the_range_too() -> None:
+    before = contents(rpm("old", "1-1"), lacks={EPOCH})
+
+    assert changes(before, obsoleting("old < 2:2-1")) == (
+        change("renamed", "new", "1-1", "2-1", "version", name_before="old"),
+    )
+
+
+def test_rules_rename_what_is_obsoleted_too() -> None:
+    before = contents(rpm("kmod-old-6", "1-1"))
+    rules = [(re.compile("^kmod-old-.*"), "kmod-old"), (re.compile("^new$"), "kmod-new")]
+
+    assert compare_contents(before, obsoleting("kmod-old-6 < 2"), rename=rules).changes == (
+        change("renamed", "kmod-new", "1-1", "2-1", "version", name_before="kmod-old"),
+    )
+
+
+def test_of_several_versions_that_left_one_in_range_is_enough() -> None:
+    before = contents(rpm("old", "1-1", "3-1"))
+
+    (found,) = changes(before, obsoleting("old < 2"))
+    assert (found.kind, found.name_before, found.before) == (ChangeKind.RENAMED, "old", ("1-1", "3-1"))
 
 
 def test_what_is_still_there_was_not_renamed() -> None:

@@ -8,16 +8,16 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from relman_plugins.inspect.databases import Kind, Located, locate, merged, read_path, read_rpm, read_rpm_bytes
 
 from relman.model.contents import Capability, ChangelogEntry, Contents, Identity, Obsolete, Package, PackagedFile
 from relman.plugin import Malformed, NotFound, RelmanError
+from relman_plugins.inspect.databases import Kind, Located, locate, merged, read_path, read_rpm, read_rpm_bytes
 from tests.rpm_headers import ndb_database, package, sqlite_database
 
 DATA = Path(__file__).parent / "data" / "rpmdb"
@@ -310,7 +310,7 @@ def test_a_schema_that_is_not_rpms_is_refused_and_none_of_it_runs(statement: str
     path = tmp_path / "rpmdb.sqlite"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(statement)
-        if statement.startswith("CREATE TABLE Packages"):
+        if statement.startswith("CREATE TABLE Packages") and SLOW not in statement:
             database.execute("INSERT INTO Packages DEFAULT VALUES")
 
     with pytest.raises(Malformed, match=said):
@@ -392,10 +392,8 @@ def test_a_database_with_bytes_changed_or_cut_is_read_or_refused(
         content[place] = byte
     path = tmp_path / "db"
     path.write_bytes(content[: data.draw(st.one_of(st.none(), st.integers(0, len(content))))])
-    try:
+    with suppress(RelmanError):
         read_rpm(path, EVERYTHING)
-    except RelmanError:
-        pass
 
 
 # ----------------------------------------------------------------------------------------------- finding them

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relman_plugins.inspect.databases import read_dpkg
 
 from relman.model.contents import Capability, Contents, Identity, Obsolete, Package, PackagedFile
 from relman.plugin import Malformed
+from relman_plugins.inspect.databases import read_dpkg
 
 FILES = frozenset({Capability.FILES})
 STATUS = Path("/var/lib/dpkg/status")
@@ -100,7 +100,10 @@ def test_what_is_replaced_and_cannot_stay_is_obsoleted() -> None:
 
 
 def test_field_names_have_any_case_and_fields_may_go_on_and_on() -> None:
-    text = "package: a\nSTATUS: install ok installed\nDescription: short\n long\n .\n more: with colon\n\tand a tab\nversion:1\n"
+    text = (
+        "package: a\nSTATUS: install ok installed\n"
+        "Description: short\n long\n .\n more: with colon\n\tand a tab\nversion:1\n"
+    )
 
     assert packages(text) == [Package("deb", "a", None, "1", "a")]
 

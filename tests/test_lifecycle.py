@@ -173,6 +173,35 @@ def test_what_the_last_release_holds_makes_no_new_one(world: World) -> None:
     assert (again.changed, again.actions, again.version) == (False, (), "stable-20260706")
 
 
+def test_a_stream_that_was_set_back_by_hand_is_released_forward_again_and_then_rests(world: World) -> None:
+    candidates = tags(world, "testing")
+    first, _ = apply(world, planned(world))
+    for name in NAMES:
+        world.tag(f"{name}:stable-20260602", "stable")
+
+    again = planned(world)
+    record, _ = apply(world, again)
+
+    assert (again.changed, again.previous_id, again.version) == (True, first.id, "stable-20260706.1")
+    assert (record.state, tags(world), tags(world, "stable-20260706.1")) == (
+        RecordState.FINISHED,
+        candidates,
+        candidates,
+    )
+    assert planned(world).changed is False
+
+
+def test_a_title_without_what_it_asks_for_never_says_none(world: World) -> None:
+    title = "{{ version }} (F{{ major }}, {{ previous }})"
+    world.configure(
+        CONFIG.replace("[changelog]\n", f'[changelog]\ntitle = "{title}"\n').replace("{major}.{date}", "{date}")
+    )
+    for name in NAMES:
+        world.push(name, "testing", "testing-20260705", day=date(2026, 7, 5), v=name)
+
+    assert planned(world).changelog.title == "stable-20260706 (F, stable-20260602)"
+
+
 def test_the_next_release_follows_the_record_even_where_the_registry_lost_its_image(world: World) -> None:
     first, _ = apply(world, planned(world))
     assert isinstance(world.registry, Faulty)

@@ -15,7 +15,7 @@ import pytest
 from relman import hookspecs
 from relman.errors import ConfigError, PluginError
 from relman.hookspecs import WALK
-from relman.manager import Answer, Plugins
+from relman.manager import Answer, Broken, Plugins
 
 GOOD = """\
 from relman.plugin import Slot, hookimpl, Table
@@ -52,6 +52,7 @@ BROKEN = {
     "import": ("import there_is_no_such_module", "No module named 'there_is_no_such_module'"),
     "syntax": ("def x(:", "SyntaxError"),
     "raises": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "exits": ("raise SystemExit(3)", "SystemExit: 3"),
     "misspelt": (
         "from relman.plugin import hookimpl\n@hookimpl\ndef relman_gate(context): ...",
         "there is no hook `relman_gate`",
@@ -88,6 +89,23 @@ def test_a_module_that_is_not_there_is_a_broken_plugin() -> None:
     assert (found.names, [broken.name for broken in found.broken]) == ((), ["attr", "lost"])
 
 
+def test_of_two_plugins_of_one_name_the_second_is_broken_and_the_first_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for number in (1, 2):
+        (tmp_path / f"composed_twin_{number}.py").write_text(GOOD.replace("NAME", f"twin-{number}"))
+
+    found = Plugins([EntryPoint("twin", f"composed_twin_{number}", "relman") for number in (1, 2)])
+
+    assert (found.names, found.broken) == (
+        ("twin",),
+        (Broken("twin", "there are two plugins `twin`: the first is in use"),),
+    )
+    (answer,) = found.ask(hookspecs.relman_settings)
+    assert [slot.type for slot in answer.values] == ["twin-1"]
+
+
 def test_plugins_are_asked_in_the_order_of_their_names_and_answers_are_whole(installed: Write) -> None:
     found = installed(
         b="from relman.plugin import hookimpl\n@hookimpl\ndef relman_settings():\n    yield 1\n    yield 2",
@@ -106,6 +124,8 @@ def test_plugins_are_asked_in_the_order_of_their_names_and_answers_are_whole(ins
         ("raise RuntimeError('boom')", "RuntimeError: boom"),
         ("yield 1\n    raise RuntimeError('boom')", "RuntimeError: boom"),
         ("return 3", "TypeError"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("yield 1\n    raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
 def test_a_hook_that_fails_is_an_error_that_names_plugin_and_hook(body: str, said: str, installed: Write) -> None:

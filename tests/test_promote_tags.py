@@ -243,6 +243,22 @@ def test_a_stream_that_lives_elsewhere_is_copied_to_before_any_tag_moves(world: 
     }
 
 
+def test_a_stream_that_lives_elsewhere_is_released_whole_and_leaves_its_source_as_it_is(world: World) -> None:
+    actions(world, 'prefix = "ghcr.io/acme/prod"')
+    before = {name: world.holds(f"{name}:stable") for name in ("os", "os-dx")}
+
+    with world.walk() as walk:
+        plan = walk.plan(walk.config.stream("stable"))
+        _, outcome = walk.apply(plan, lambda action, receipt: None)
+
+    assert outcome is not None
+    assert outcome.stopped is None
+    for name in ("os", "os-dx"):
+        for tag in ("stable", "latest", "stable-20260706"):
+            assert world.holds(f"prod/{name}:{tag}") == world.holds(f"{name}:testing")
+        assert (world.holds(f"{name}:stable"), world.holds(f"{name}:latest")) == (before[name], None)
+
+
 def test_keys_are_those_of_the_release_and_the_target_and_nothing_else(world: World) -> None:
     (first, *_) = actions(world)
     with world.walk() as walk:

@@ -142,6 +142,41 @@ def test_an_empty_blob_is_a_blob(registry: Registry) -> None:
         assert b"".join(pieces) == b""
 
 
+@pytest.mark.parametrize(("start", "length"), [(0, 1), (0, 1000), (7, 300), (999, 1), (0, 999)])
+def test_a_part_of_a_blob_is_exactly_that_part(registry: Registry, start: int, length: int) -> None:
+    writer, name = registry
+    content = bytes(n % 251 for n in range(1000))
+    digest = writer.put_blob(name("os"), content)
+
+    assert writer.blob_range(name("os"), digest, start, length) == content[start : start + length]
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 1001), (990, 11), (1000, 1), (10**12, 5)])
+def test_a_part_that_a_blob_does_not_have_is_malformed(registry: Registry, start: int, length: int) -> None:
+    writer, name = registry
+    digest = writer.put_blob(name("os"), b"x" * 1000)
+
+    with pytest.raises(Malformed, match="ends"):
+        writer.blob_range(name("os"), digest, start, length)
+
+
+def test_a_part_of_a_missing_blob_is_not_found(registry: Registry) -> None:
+    writer, name = registry
+    writer.put_blob(name("os"), b"x")
+
+    with pytest.raises(NotFound):
+        writer.blob_range(name("os"), MISSING, 0, 1)
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, 5), (0, 0), (0, -1)])
+def test_a_part_that_is_none_cannot_be_asked_for(registry: Registry, start: int, length: int) -> None:
+    writer, name = registry
+    digest = writer.put_blob(name("os"), b"x")
+
+    with pytest.raises(ValueError, match="no range"):
+        writer.blob_range(name("os"), digest, start, length)
+
+
 @pytest.mark.parametrize("by_fallback_tag", [None, True])
 def test_what_is_attached_is_listed_with_its_type(registry: Registry, by_fallback_tag: bool | None) -> None:
     writer, name = registry

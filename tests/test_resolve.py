@@ -247,17 +247,43 @@ def test_a_variant_that_is_new_in_this_release_follows_nothing(world: World) -> 
     release = resolve(world, record)
 
     assert follows(release)["os-new"] is None
-    assert release.assumed == ("`os-new` had no release before: there is nothing to compare with",)
+    assert release.assumed == ()
 
 
-def test_the_first_release_of_all_says_so(world: World) -> None:
+@pytest.mark.parametrize(
+    ("known", "version", "why"),
+    [
+        ((), "stable-20260602", "there is no earlier record of `stable`: the newest dated tag with another digest"),
+        (
+            ("os-dx",),
+            "stable-20260602",
+            "the last record of `stable` has no `os`: the newest dated tag with another digest",
+        ),
+        (("os", "os-dx"), "stable-20260601", "record `stable-20260601` has no digest: its dated tag"),
+    ],
+    ids=["no record", "none of the variant", "no digest"],
+)
+def test_where_a_dated_tag_stands_for_a_record_the_reason_is_named(
+    known: tuple[str, ...], version: str, why: str, world: World
+) -> None:
+    for name in ("os", "os-dx"):
+        world.push(name, "stable-20260601", day=date(2026, 5, 31), n="imported")
+    imported = "os" in known  # what was imported has no digests
+    digests = {name: None if imported else world.holds(f"{name}:stable") for name in known}
+
+    release = resolve(world, *([recorded("stable-20260601", digests)] if known else []))
+
+    assert follows(release)["os"] == (version, world.holds(f"os:{version}"))
+    assert release.assumed == (f"{why} stands for it",)
+
+
+def test_the_first_release_of_all_follows_nothing(world: World) -> None:
     world.configure(CONFIG.replace("stable-", "release-").replace('"stable"', '"release"'))
 
     release = resolve(world)
 
     assert follows(release) == {"os": None, "os-dx": None}
-    assert (release.previous, release.version) == (None, "release-20260706")
-    assert release.assumed == ("this is the first release of `stable`: there is nothing to compare it with",)
+    assert (release.previous, release.version, release.assumed) == (None, "release-20260706", ())
 
 
 def test_after_a_rollback_the_release_before_it_is_followed(world: World) -> None:
@@ -304,9 +330,29 @@ def test_from_takes_a_dated_tag_where_there_is_no_record(world: World) -> None:
     }
 
 
+@pytest.mark.parametrize("kept", ["record", "dated tag"])
+def test_a_variant_that_is_new_since_the_release_that_from_names_follows_nothing(kept: str, world: World) -> None:
+    world.configure(CONFIG + '\n[[variants]]\nname = "os-new"\n')
+    world.push("os-new", "testing", "testing-44.20260705", day=date(2026, 7, 5))
+    world.push("os-new", "stable-20260620", day=JUNE[19])
+    old: dict[str, Digest | None] = {name: world.holds(f"{name}:stable") for name in ("os", "os-dx")}
+    version = "stable-20260602"
+    if kept == "record":
+        version = "stable-20260520"  # which no tag has
+
+    release = resolve(world, *([recorded(version, old)] if kept == "record" else []), since=version)
+
+    assert follows(release) == {**{name: (version, digest) for name, digest in old.items()}, "os-new": None}
+    assert (release.previous, release.assumed) == (version, ())
+
+
 def test_from_something_that_never_was_is_an_error(world: World) -> None:
-    with pytest.raises(NotFound, match=r"`--from stable-19990101`"):
+    with pytest.raises(NotFound, match=r"`--from stable-19990101`") as caught:
         resolve(world, since="stable-19990101")
+
+    assert caught.value.message == (
+        "`--from stable-19990101`: no variant has such a dated tag, and `stable` no such record"
+    )
 
 
 # ----------------------------------------------------------------------------------------------- versions
@@ -515,16 +561,46 @@ def test_a_release_that_was_begun_yesterday_keeps_its_version_today(world: World
 
 
 def test_what_the_last_record_holds_already_makes_no_new_version(world: World) -> None:
-    held: dict[str, Digest | None] = {name: world.holds(f"{name}:testing") for name in ("os", "os-dx")}
+    held: dict[str, Digest | None] = {name: world.tag(f"{name}:testing", "stable") for name in ("os", "os-dx")}
     record = recorded("stable-20260705", held)
 
     release = resolve(world, record)
 
-    assert release.version == "stable-20260705"
+    assert (release.version, release.changed) == ("stable-20260705", False)
+    assert [c.moves for c in release.candidates] == [(), ()]
     assert holds_exactly(record, release.candidates)
     assert not holds_exactly(recorded("x", {**held, "os": Digest.of(b"x")}), release.candidates)
     assert not holds_exactly(recorded("x", {"os": held["os"]}), release.candidates)
     assert not holds_exactly(recorded("x", {**held, "os-gone": Digest.of(b"x")}), release.candidates)
+
+
+@pytest.mark.parametrize("back", [("os",), ("os", "os-dx")])
+def test_a_stream_that_somebody_set_back_can_be_released_forward_again(back: tuple[str, ...], world: World) -> None:
+    held: dict[str, Digest | None] = {name: world.tag(f"{name}:testing", "stable") for name in ("os", "os-dx")}
+    record = recorded("stable-20260706", held)
+    for name in held:
+        world.tag(f"{name}:testing", "stable-20260706")
+    for name in back:
+        world.tag(f"{name}:stable-20260602", "stable")
+
+    release = resolve(world, record)
+
+    assert (release.changed, release.version, release.previous_id) == (True, "stable-20260706.1", record.id)
+    assert release.id != record.id
+    before = {name: "stable-20260602" if name in back else "stable-20260706" for name in held}
+    assert {c.variant.name: c.moves[0] for c in release.candidates} == {
+        name: TagMove(parse_reference(f"{PREFIX}/{name}:stable"), world.holds(f"{name}:{tag}"), False)
+        for name, tag in before.items()
+    }
+
+
+def test_a_stream_that_is_built_in_place_cannot_be_taken_away_from_itself(world: World) -> None:
+    world.configure(IN_PLACE)
+    held: dict[str, Digest | None] = {name: world.holds(f"{name}:stable") for name in ("os", "os-dx")}
+
+    release = resolve(world, recorded("stable-20260602", held))
+
+    assert (release.changed, release.version) == (False, "stable-20260602")
 
 
 # ------------------------------------------------------------------------------------- what was published

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relman_plugins.inspect.databases import rpm
-from relman_plugins.inspect.databases.header import Header, Tag
 
 from relman.model.contents import Capability, ChangelogEntry, Identity, Obsolete, Package, PackagedFile
 from relman.plugin import Malformed
+from relman_plugins.inspect.databases import rpm
+from relman_plugins.inspect.databases.header import Header, Tag
 from tests.rpm_headers import header, package
 
 EVERYTHING = frozenset(Capability)

@@ -100,7 +100,7 @@ def candidate(name: str, after: Sequence[PlatformImage], before: Sequence[Platfo
 
 def sections(*candidates: Candidate) -> list[Section]:
     release = Release("0" * 16, "OS", "stable", None, "stable-2", None, None, candidates) if candidates else None
-    context = SectionsContext(release, (), (), (), None, lambda model: ())  # type: ignore[arg-type]  # no tables
+    context = SectionsContext(release, (), (), (), None, lambda model: ())
     return list(relman_sections(context))
 
 

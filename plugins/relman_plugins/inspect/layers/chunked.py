@@ -32,7 +32,6 @@ _TYPE = 1
 _VERSIONS = (1, 2)
 _PACKED_LIMIT = 64 * 1024 * 1024
 _LIMIT = 192 * 1024 * 1024
-_RANGE = 64 * 1024 * 1024  # of larger files, so much at a time
 _MANY = 8  # more files than this are had sooner by reading the layer
 
 _KINDS = {"reg": Kind.FILE, "hardlink": Kind.HARD_LINK, "symlink": Kind.SYMLINK, "dir": Kind.FOLDER}
@@ -55,16 +54,17 @@ class _Toc(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A layer where it is kept."""
+    """A layer where it is kept; ``part`` is how many bytes are asked for at once."""
 
     registry: RegistryReader
     repository: Repository
     layer: Descriptor
+    part: int
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from ``start`` up to ``end``."""
-        for begin in range(start, end, _RANGE):
-            length = min(_RANGE, end - begin)
+        for begin in range(start, end, self.part):
+            length = min(self.part, end - begin)
             yield self.registry.blob_range(self.repository, self.layer.digest, begin, length)
 
 

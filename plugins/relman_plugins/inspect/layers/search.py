@@ -167,9 +167,7 @@ class Search:
             missing -= files.keys()
         if missing:
             name = ascii(min(missing)[:300])[1:-1]
-            raise Malformed(
-                f"layer {layer + 1} has a package database as a hard link to `{name}`, which is in no layer"
-            )
+            raise self._broken(layer, f"it has a package database as a hard link to `{name}`, which is in no layer")
 
     # ------------------------------------------------------------------------------------------------- layers
 
@@ -178,7 +176,7 @@ class Search:
         self._touched.add(number)
 
         def view() -> View:
-            blob = Blob(self._registry, self._repository, layer)
+            blob = Blob(self._registry, self._repository, layer, self._limits.part)
             listed = listed_in(blob, number, wanted, hidden, self._spool, self._limits)
             if listed is not None:
                 return listed
@@ -195,9 +193,11 @@ class Search:
         try:
             return act()
         except (Malformed, NotFound) as error:
-            digest = self._layers[number].digest
-            where = f"layer {number + 1} of {len(self._layers)} (`{digest.short}`)"
-            raise Malformed(f"{where}: {error.message}", hint=error.hint) from error
+            raise self._broken(number, error.message, error.hint) from error
+
+    def _broken(self, number: int, message: str, hint: str | None = None) -> Malformed:
+        digest = self._layers[number].digest
+        return Malformed(f"layer {number + 1} of {len(self._layers)} (`{digest.short}`): {message}", hint=hint)
 
 
 def _known(merged: Merged, link: Held) -> Held | None:

@@ -24,7 +24,7 @@ class Limits:
     """The most that is read of one image. All but ``entries`` in bytes.
 
     ``unpacked`` is what one layer may have unpacked, ``spooled`` what is written to temporary files, ``held`` what is
-    kept in memory of databases that are made of many small files.
+    kept in memory of databases that are made of many small files, ``part`` what is asked for at once of a blob's part.
     """
 
     unpacked: int = 64 * 1024**3
@@ -32,6 +32,7 @@ class Limits:
     held: int = 256 * 1024**2
     entries: int = ENTRY_LIMIT
     removed: int = 250_000
+    part: int = 64 * 1024**2
 
 
 LIMITS = Limits()

@@ -120,14 +120,14 @@ def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool:
         if done and not entry.name.startswith(done) and not view.is_ostree:
             break
         role = view.note(entry, wanted, limits)
-        loose = entry.kind is Kind.FILE and (entry.name in pending or may_be_linked(entry.name))
-        if role is None and not loose:
+        loose = role is None
+        if loose and not (entry.kind is Kind.FILE and (entry.name in pending or may_be_linked(entry.name))):
             continue
         view.is_ostree = view.is_ostree or entry.name.startswith(OBJECTS)
-        if role not in (None, Role.TARGET) and hidden.hides(entry.name):
+        if not loose and role is not Role.TARGET and hidden.hides(entry.name):
             continue
-        if role is None and entry.name in pending:
-            role = Role.TARGET
+        if entry.name in pending:
+            role = role or Role.TARGET
         held = _taken(archive, entry, layer, role, spool)
         if held is None:
             continue
@@ -144,7 +144,7 @@ def _taken(archive: Archive, entry: Entry, layer: int, role: Role | None, spool:
     """The entry with its content; `None` for what merely might have been linked to, and will not be."""
     if entry.kind is Kind.HARD_LINK:
         if not entry.target or entry.target == entry.name:
-            raise Malformed(f"`{entry.name}` is a hard link to itself")
+            raise Malformed(f"`{entry.name}` is a hard link to itself, or out of the image")
         return Held(layer, role or Role.TARGET, 0, entry.target)
     if entry.sparse and role is not None:
         raise Malformed(f"`{entry.name}` is a sparse file, which layers do not have")
