@@ -44,6 +44,11 @@ def table(
     return "\n".join(lines)
 
 
+def counted(number: int, what: str) -> str:
+    """`1 variant`, `4 variants`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def write(text: str, path: str | None) -> None:
     """Text to a file, or to stdout where ``path`` is `None` or `-`."""
     if not text.endswith("\n"):

@@ -10,7 +10,7 @@ import click
 from relman.cli import github
 from relman.cli.app import lifecycle, say, working
 from relman.cli.options import clock, common_options, format_option, parse_time
-from relman.cli.output import document, read_note, table, write
+from relman.cli.output import counted, document, read_note, table, write
 from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
@@ -123,8 +123,8 @@ def explain(plan: Plan, walk: Lifecycle) -> str:
     lines += [
         "",
         _bold("changes"),
-        f"  {counts.packages_changed:,} package rows in {len(plan.variants)} variants, "
-        f"{counts.commits_in_range} commits",
+        f"  {counted(counts.packages_changed, 'package row')} in {counted(len(plan.variants), 'variant')}, "
+        f"{counted(counts.commits_in_range, 'commit')}",
     ]
     lines += [f"  {note}" for note in plan.changelog.notes]
     lines += ["", _bold("gates"), *_gates(plan.gates)]

@@ -6,7 +6,7 @@ import click
 
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
-from relman.cli.output import document, table
+from relman.cli.output import counted, document, table
 from relman.documents.record import record_document
 from relman.model.record import Record
 
@@ -26,7 +26,7 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
         document({"schema": "relman.records/1", "records": [record_document(record) for record in found]})
         return
     rows = [
-        (r.created.strftime("%Y-%m-%d %H:%M"), r.stream, r.version, r.id, r.state, f"{len(r.variants)} variants")
+        (r.created.strftime("%Y-%m-%d %H:%M"), r.stream, r.version, r.id, r.state, counted(len(r.variants), "variant"))
         for r in found
     ]
     header = ("when", "stream", "version", "id", "state", "")

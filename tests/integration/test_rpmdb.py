@@ -7,14 +7,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from relman.http import Client
 from relman.model.contents import Contents, Unavailable
-from relman.model.oci import Digest, Reference, Repository, parse_repository
+from relman.model.oci import Reference, Repository, parse_repository
 from relman.plugin import Malformed
 from relman.registry import Registries
 from relman.registry.look import look_at
@@ -27,6 +27,7 @@ from tests.layer_factories import (
     gzipped,
     names,
     noise,
+    plain,
     put_layers,
     read,
     real_database,
@@ -214,16 +215,8 @@ class Wire:
         except OSError:
             pass
         for end in (source, target):
-            with _quiet():
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        pass
 
 
 @pytest.fixture
@@ -264,27 +257,15 @@ def compress() -> Callable[[Repository, Path, Entries], None]:
 
     def compress(target: Repository, folder: Path, entries: Entries) -> None:
         with Registries(folder) as registries:
-            put_layers(registries, parse_repository("oci:plain"), [gzipped(entries)], tag="t")
-        copy = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", "--dest-compress-format=zstd:chunked"]
-        # 1.9 keeps a layer that is compressed already, so it is handed one that is not.
-        subprocess.run(["skopeo", "copy", "--quiet", "oci:plain:t", "dir:dir"], cwd=folder, check=True, timeout=60)
-        _decompress(folder / "dir")
-        subprocess.run([*copy, "dir:dir", f"docker://{target}:t"], cwd=folder, check=True, timeout=60)
+            put_layers(registries, parse_repository("oci:plain"), [plain(entries)])
+            copy = ["skopeo", "copy", "--quiet", "--dest-compress-format=zstd:chunked", "oci:plain:t", "oci:packed:t"]
+            subprocess.run(copy, cwd=folder, check=True, timeout=60)
+            packed = registries.manifest(parse_repository("oci:packed").tag("t"))
+            pinned = parse_repository("oci:packed").digest(packed.descriptor.digest)
+            registries.copy(pinned, target)
+            registries.put_manifest(target, packed.content, packed.descriptor.media_type, tag="t")
 
     return compress
-
-
-def _decompress(folder: Path) -> None:
-    """Replace each gzip layer of a `dir:` image by what is in it."""
-    import gzip
-    import json
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for layer in manifest["layers"]:
-        content = gzip.decompress((folder / layer["digest"].removeprefix("sha256:")).read_bytes())
-        layer.update(digest=Digest.of(content), size=len(content), mediaType=layer["mediaType"].removesuffix("+gzip"))
-        (folder / Digest.of(content).hex).write_bytes(content)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize("kind", ["plain", "ostree"])
