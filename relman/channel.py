@@ -24,8 +24,8 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """Reads and writes on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelWriter`)."""
+class ReadingChannel:
+    """Reads on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelReader`)."""
 
     table: ChannelTable
     folder: Path
@@ -53,10 +53,6 @@ class Channel:
         """GET, retried where that may help."""
         return _response(self.http.request("GET", url, headers=headers, cut=True, timeout=self._timeout))
 
-    def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """One request that may change something; sent again only where it was surely not carried out."""
-        return _response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
-
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
         try:
@@ -65,6 +61,20 @@ class Channel:
             return None
         except OSError as error:
             raise RelmanError(f"cannot read `{path}`: {error.strerror}") from error
+
+    @property
+    def _timeout(self) -> float:
+        common = {key: value for key, value in self.table.table.items() if key in {"type", "timeout"}}
+        return ChannelSettings.model_validate(common).timeout.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Channel(ReadingChannel):
+    """Writes, too (`hookspecs.ChannelWriter`)."""
+
+    def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """One request that may change something; sent again only where it was surely not carried out."""
+        return _response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""
@@ -83,11 +93,6 @@ class Channel:
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
-
-    @property
-    def _timeout(self) -> float:
-        common = {key: value for key, value in self.table.table.items() if key in {"type", "timeout"}}
-        return ChannelSettings.model_validate(common).timeout.total_seconds()
 
 
 def _response(answer: Answer) -> HttpResponse:

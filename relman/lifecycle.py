@@ -18,9 +18,9 @@ from typing import Any
 from relman import config as configuration
 from relman import hookspecs
 from relman.cache import ContentsCache
-from relman.channel import Channel
+from relman.channel import Channel, ReadingChannel
 from relman.compact.lists import SOURCE as OWN_LISTS
-from relman.config import Config
+from relman.config import ChannelTable, Config
 from relman.documents.changelog import changelog_bytes
 from relman.documents.contents import contents_bytes, contents_from_bytes
 from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
@@ -38,7 +38,8 @@ from relman.model.release import Release
 from relman.model.state import StreamState
 from relman.model.streams import Stream
 from relman.registry.look import look_at
-from relman.registry.protocol import RegistryWriter
+from relman.registry.protocol import RegistryReader, RegistryWriter
+from relman.registry.readonly import ReadOnly
 from relman.render import NotesRenderer, Templates
 from relman.walk import acting, composing, gating, planning
 from relman.walk.compared import Compared
@@ -112,7 +113,7 @@ class Lifecycle:
             stream=stream,
             rules=rules,
             diffs=tuple(one.diff for one in compared if one.diff),
-            registry=self.registry,
+            registry=self.reader,
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
@@ -188,7 +189,7 @@ class Lifecycle:
         before = self._record(plan.id)
         if before and before.state is RecordState.FINISHED:
             return before, None
-        planning.check_fresh(plan, self.config, self.registry, before.receipts if before else ())
+        planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
         self._check_gates_again(plan, before)
         content = plan_bytes(plan)
         session = self.ledger.begin(
@@ -204,7 +205,7 @@ class Lifecycle:
         taken = session.taken_over
         tools = acting.Tools(
             executors=self._executors,
-            reader=self._hands,
+            reader=self._eyes,
             writer=self._hands,
             clock=self.clock,
             report=report,
@@ -238,29 +239,39 @@ class Lifecycle:
                 executors[executor.kind] = executor
         return executors
 
+    def _eyes(self, action: Action, executor: Executor[Any, Any]) -> RegistryReader | ReadingChannel:
+        """What the executor of an action looks with."""
+        return self.reader if executor.scope == "registry" else ReadingChannel(*self._channel(action))
+
     def _hands(self, action: Action, executor: Executor[Any, Any]) -> RegistryWriter | Channel:
-        """What the executor of an action reads and writes with: the registry, or its channel and nothing else."""
-        if executor.scope == "registry":
-            return self.registry
+        """What the executor of an action acts with: the registry, or its channel and nothing else."""
+        return self.registry if executor.scope == "registry" else Channel(*self._channel(action))
+
+    def _channel(self, action: Action) -> tuple[ChannelTable, Path, Client, datetime]:
         table = next((table for table in self.config.channels if table.name == action.channel), None)
         if table is None:
             raise RelmanError(
                 f"{self.config.where} has no channel `{action.channel}` any more",
                 hint="put its table back, or make a new plan",
             )
-        return Channel(table, self.config.folder, self.http, self.clock())
+        return table, self.config.folder, self.http, self.clock()
 
     # --------------------------------------------------------------------------------------- what they use
 
     @cached_property
+    def reader(self) -> RegistryReader:
+        """The registry, to look at."""
+        return ReadOnly(self.registry)
+
+    @cached_property
     def _resolver(self) -> Resolver:
         records = self.ledger.records()
-        return Resolver(self.config, self.registry, TagBook(self.registry), look_at, records, self.clock())
+        return Resolver(self.config, self.reader, TagBook(self.reader), look_at, records, self.clock())
 
     @cached_property
     def comparer(self) -> Comparer:
         """Reads and compares, with the sources of all plugins in the configured order."""
-        inspector = Inspector(self._sources, self.config.packages, self.registry, cache=self.cache)
+        inspector = Inspector(self._sources, self.config.packages, self.reader, cache=self.cache)
         return Comparer(inspector, self.config.packages, self._kept)
 
     @cached_property
@@ -270,7 +281,7 @@ class Lifecycle:
         others = [name for name in self.config.packages.sources if name != OWN_LISTS]
         names = sorted(others, key=lambda name: name not in rich)
         packages = replace(self.config.packages, sources=tuple(names))
-        return Inspector(self._sources, packages, self.registry, cache=self.cache)
+        return Inspector(self._sources, packages, self.reader, cache=self.cache)
 
     @cached_property
     def _sources(self) -> tuple[ContentsSource, ...]:
@@ -298,7 +309,7 @@ class Lifecycle:
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""
-        return look_at(self.registry, reference)
+        return look_at(self.reader, reference)
 
     def _ask_commits(self, context: hookspecs.CommitsContext) -> tuple[Commit, ...]:
         return tuple(
@@ -328,7 +339,7 @@ class Lifecycle:
         kept: dict[str, bytes] = {}
         for variant in plan.variants:
             try:
-                image = look_at(self.registry, variant.reference)
+                image = look_at(self.reader, variant.reference)
                 lists = {
                     part.platform: self.comparer.inspector.contents(image.reference, part)
                     for part in image.platforms

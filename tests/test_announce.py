@@ -211,7 +211,7 @@ def test_neither_a_version_nor_a_title_leads_out_of_the_folder(version: str, tit
         "{{ title | trim }}",
         "{% for commit in commits %}{{ commit.subject }}{% endfor %}",
         "{% set place = title %}{{ place }}",
-        "{% for part in title %}{{ part }}{% endfor %}",
+        "x{% for part in title %}{{ part }}{% endfor %}",
         "{{ version ~ '/' ~ title }}",
     ],
 )

@@ -17,7 +17,7 @@ from relman.cache import ContentsCache, Reading, Usage, cache_folder
 from relman.config.values import Packages
 from relman.hookspecs import ContentsSource, ImageUnderRead
 from relman.model.contents import Capability, Contents, Package, PackageSet, Unavailable
-from relman.model.oci import Digest, Image, parse_reference, parse_repository
+from relman.model.oci import Descriptor, Digest, Image, Repository, parse_reference, parse_repository
 from relman.testing import MemoryRegistry
 from relman.walk.inspect import Inspector
 from tests.compact_lists import AMD64, ARM64, RICH, contents, put
@@ -303,3 +303,24 @@ def test_what_a_run_wants_reaches_the_source_and_is_a_reading_of_its_own(cache: 
     assert one.details == two.details
     assert two.details is not None
     assert two.details.changelogs
+
+
+def test_sources_share_one_question_for_what_is_attached(image: Image) -> None:
+    class Asking(MemoryRegistry):
+        asked = 0
+
+        def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+            self.asked += 1
+            return super().referrers(repository, digest)
+
+    class Curious(Listed):
+        def read(self, image: ImageUnderRead) -> Contents | Unavailable:
+            assert image.image is not None
+            for _ in range(2):
+                image.registry.referrers(image.reference.repository, image.image.manifest.digest)
+            return super().read(image)
+
+    registry = Asking()
+    Inspector([Curious(contents())], Packages(), registry).contents(image.reference, image.platforms[0])
+
+    assert registry.asked == 1

@@ -143,11 +143,11 @@ def test_filters_do_what_they_are_called() -> None:
 
 @pytest.mark.parametrize("name", ["a.md.j2", "a.html.j2", "a.j2"])
 def test_what_is_not_there_is_empty_in_a_text_and_never_none(name: str, tmp_path: Path) -> None:
-    source = "({{ x }}|{{ none }}|{{ x | short }}|{{ y.z }}|{{ 0 }}|{{ false }})"
+    source = "({{ x }}|{{ x | short }}|{{ y.z }}|{{ 0 }}|{{ false }})"
     values = {"x": None, "y": {"z": None}}
     templates = project(tmp_path, **{name.replace(".", "__"): source})
 
-    assert templates.inline(source, values) == templates.render(name, values) == "(||||0|False)"
+    assert templates.inline(source, values) == templates.render(name, values) == "(|||0|False)"
 
 
 def test_pages_escape_by_themselves_and_json_in_them_is_harmless(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_layer_with_many_wanted_files_is_read_instead() -> None:
 
 
 def test_a_large_file_is_fetched_in_parts() -> None:
-    packages = [f"package-{noise(20, n).hex()}" for n in range(60)]
+    packages = [f"package-{noise(20, n).hex()}" for n in range(200)]
 
     found, counting = counted(chunked({STATUS: status(*packages)}), source=DatabaseSource(Limits(part=1000)))
 

@@ -8,6 +8,7 @@ from relman.cache import LIMIT, ContentsCache, Usage, cache_folder
 from relman.cli.app import say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, table
+from relman.documents.lists import CacheDocument, UsageDocument
 from relman.errors import Unequipped
 
 
@@ -38,7 +39,9 @@ def clear(format_: str) -> None:
     except OSError as error:
         raise Unequipped(f"cannot clear the cache `{kept.folder}`: {error.strerror or error}") from error
     if format_ == "json":
-        document({**_document(kept, kept.usage()), "removed": {"entries": gone.entries, "size": gone.size}})
+        after = _document(kept, kept.usage())
+        after["removed"] = UsageDocument(entries=gone.entries, size=gone.size)
+        document(after)
     else:
         say(f"removed {gone.entries:,} lists, {gone.size / 1_000_000:.1f} MB, from `{kept.folder}`")
 
@@ -50,14 +53,10 @@ def _cache() -> ContentsCache:
     return ContentsCache(folder)
 
 
-def _document(kept: ContentsCache, found: Usage) -> dict[str, object]:
-    return {
-        "schema": "relman.cache/1",
-        "folder": str(kept.folder),
-        "entries": found.entries,
-        "size": found.size,
-        "limit": LIMIT,
-    }
+def _document(kept: ContentsCache, found: Usage) -> CacheDocument:
+    return CacheDocument(
+        schema="relman.cache/1", folder=str(kept.folder), entries=found.entries, size=found.size, limit=LIMIT
+    )
 
 
 def _size(found: Usage) -> str:

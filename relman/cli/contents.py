@@ -14,6 +14,7 @@ from relman.cli.diff import parse_platforms
 from relman.cli.lists import embed, publish
 from relman.cli.options import common_options, format_option
 from relman.cli.output import table, write
+from relman.documents.lists import packages_document
 from relman.errors import NotFound, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.contents import Contents
@@ -65,7 +66,7 @@ def contents(
             looked, found = _read(walk, reference, wanted)
     shown = str(looked if reference == given else given)
     if format_ == "json":
-        write(json.dumps(_document(shown, found), ensure_ascii=False, indent=2), output)
+        write(json.dumps(packages_document(shown, found), ensure_ascii=False, indent=2), output)
     else:
         write(table([(p.name, p.version, p.arch or "", p.source or "") for p in found.packages]), output)
 
@@ -115,24 +116,3 @@ def _read(walk: Lifecycle, reference: Reference, wanted: tuple[Platform, ...]) -
         there = ", ".join(str(p.platform) for p in looked.platforms)
         raise NotFound(f"`{looked.reference}` is not there for {platform}", hint=f"it is for {there}")
     return looked.reference, walk.comparer.inspector.contents(looked.reference, part)
-
-
-def _document(reference: str, found: Contents) -> dict[str, object]:
-    return {
-        "schema": "relman.packages/1",
-        "reference": reference,
-        "source": found.source,
-        "capabilities": sorted(found.capabilities),
-        "keys": list(found.keys),
-        "packages": [
-            {
-                "ecosystem": p.ecosystem,
-                "name": p.name,
-                "arch": p.arch,
-                "version": p.version,
-                "source": p.source,
-                "vendor": p.vendor,
-            }
-            for p in found.packages
-        ],
-    }

@@ -9,6 +9,7 @@ import click
 from relman.cli.app import say
 from relman.cli.output import document, table
 from relman.compact import embedding, publishing
+from relman.documents.lists import AttachedDocument, EmbeddedDocument, GrownDocument, PublishedDocument
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.contents import EXACT, Contents
@@ -50,18 +51,18 @@ def publish(
     digests = publishing.publish(walk.registry, target.reference.repository, made)
     if format_ == "json":
         entries = [
-            {
-                "platform": str(one.image.platform),
-                "digest": one.image.manifest.digest,
-                "list": digest,
-                "state": "there" if one.there else "attached",
-                "packages": len(one.contents.packages),
-                "source": one.contents.source,
-                "bytes": len(one.packed),
-            }
+            AttachedDocument(
+                platform=str(one.image.platform),
+                digest=one.image.manifest.digest,
+                list=digest,
+                state="there" if one.there else "attached",
+                packages=len(one.contents.packages),
+                source=one.contents.source,
+                bytes=len(one.packed),
+            )
             for one, digest in zip(made, digests, strict=True)
         ]
-        document({"schema": "relman.published/1", "reference": str(target.reference), "lists": entries})
+        document(PublishedDocument(schema="relman.published/1", reference=str(target.reference), lists=entries))
         return
     for one, digest in zip(made, digests, strict=True):
         click.echo(f"{one.image.platform}  {digest}")
@@ -101,16 +102,16 @@ def embed(
         embedding.store(walk.registry, repository, made, tag)
     new = repository.tag(tag).at(made.digest) if tag else repository.digest(made.digest)
     if format_ == "json":
-        entries = [{"platform": str(platform), "added": size} for platform, size in made.added.items()]
+        grown = [GrownDocument(platform=str(platform), added=size) for platform, size in made.added.items()]
         document(
-            {
-                "schema": "relman.embedded/1",
-                "before": str(image.reference),
-                "reference": str(new),
-                "digest": made.digest,
-                "tag": tag,
-                "platforms": entries,
-            }
+            EmbeddedDocument(
+                schema="relman.embedded/1",
+                before=str(image.reference),
+                reference=str(new),
+                digest=made.digest,
+                tag=tag,
+                platforms=grown,
+            )
         )
     else:
         click.echo(str(new))

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
+from relman.documents.lists import CacheDocument, EmbeddedDocument, PackagesDocument, PublishedDocument
 from relman.documents.plan import PlanDocument
 from relman.documents.record import RecordDocument
 from relman.documents.status import StatusDocument
@@ -21,6 +22,10 @@ _DOCUMENTS: dict[str, Any] = {
     "record": RecordDocument,
     "contents": ContentsDocument,
     "status": StatusDocument,
+    "packages": PackagesDocument,
+    "published": PublishedDocument,
+    "embedded": EmbeddedDocument,
+    "cache": CacheDocument,
 }
 
 

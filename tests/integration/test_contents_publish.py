@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from relman.cli.contents import contents
 from relman.compact.lists import ARTIFACT_TYPE, FILE, LABEL
+from relman.documents.lists import EmbeddedDocument, PublishedDocument
 from relman.errors import UsageError
 from relman.hookspecs import ImageUnderRead
 from relman.model.contents import Contents
@@ -22,7 +24,7 @@ from relman.registry import Registries
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.look import look_at
 from relman.registry.manifests import as_json, encode
-from relman.registry.protocol import OCI_MANIFEST
+from relman.registry.protocol import DOCKER_MANIFEST, OCI_MANIFEST
 from relman.testing import attach as attach_sbom
 from relman.testing import put_image, put_index, tar
 from relman_plugins.inspect.compact import CompactSource
@@ -32,6 +34,7 @@ from tests.servers import Front
 from tests.walking import SYSTEM, sbom
 
 _count = itertools.count()
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 PLATFORMS = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
@@ -99,6 +102,7 @@ def test_a_list_is_attached_beside_what_was_there_and_found_first(
 
     done = relman(tmp_path, "contents", f"{place}:stable", "--publish", "--yes", "--format", "json")
 
+    TypeAdapter(PublishedDocument).validate_python(done.json)
     (entry,) = done.json["lists"]
     assert (entry["digest"], entry["state"], entry["packages"], entry["source"]) == (digest, "attached", 102, "sbom")
     assert kinds(registries, place, digest) == [ARTIFACT_TYPE, "application/vnd.spdx+json"]
@@ -280,6 +284,7 @@ def test_skopeo_reads_and_copies_an_image_with_its_list_inside(
 
     done = relman(tmp_path, "contents", f"{place}:stable", "--embed", "--yes", "--tag", "listed", "--format", "json")
 
+    TypeAdapter(EmbeddedDocument).validate_python(done.json)
     new = place.tag("listed")
     name = as_skopeo_names(new, tmp_path)
     seen: Any = json.loads(skopeo("inspect", "--tls-verify=false", name))
@@ -366,6 +371,24 @@ def test_the_layer_is_compressed_as_the_one_below_it(
     assert "1970-01-01" in listing
     for tag in ("plain", "zstd"):
         assert has_list(registries, server.tag(f"{tag}-listed"))
+
+
+def test_an_image_in_dockers_format_stays_in_it(registries: Registries, server: Repository, tmp_path: Path) -> None:
+    push(registries, parse_repository("oci:built"), "latest")
+    skopeo(
+        "copy", "-q", "--dest-tls-verify=false", "--format=v2s2", f"oci:{tmp_path}/built:latest", f"docker://{server}:d"
+    )
+    digest = look_at(registries, server.tag("d")).digest
+    attach_sbom(registries, server, digest, sbom({**SYSTEM, "a": "1-1"}), "application/vnd.spdx+json", "text/plain")
+
+    relman(tmp_path, "contents", f"{server}:d", "--embed", "--yes", "--tag", "listed")
+    relman(tmp_path, "contents", f"{server}:d", "--publish", "--yes")
+
+    new = look_at(registries, server.tag("listed"))
+    assert (new.media_type, new.platforms[0].layers[-1].media_type) == (DOCKER_MANIFEST, DOCKER_LAYER)
+    assert json.loads(skopeo("inspect", "--tls-verify=false", f"docker://{server}:listed"))["Digest"] == new.digest
+    assert has_list(registries, server.tag("listed"))
+    assert has_list(registries, server.tag("d"))
 
 
 @pytest.mark.parametrize(

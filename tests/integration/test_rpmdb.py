@@ -138,9 +138,9 @@ def test_a_server_that_refused_ranges_is_not_asked_for_them_again(
 def test_a_part_that_is_cut_short_is_taken_up_where_it_broke(
     front: Front, repository: Repository, registries: Registries
 ) -> None:
-    content = noise(100_000)
+    content = noise(1_000_000)
     digest = registries.put_blob(repository, content)
-    cuts = [30_000, 10_000]
+    cuts = [300_000, 100_000]
 
     def cut(asked: Asked, forward: Callable[[], Reply]) -> Reply | None:
         reply = forward()
@@ -149,9 +149,11 @@ def test_a_part_that_is_cut_short_is_taken_up_where_it_broke(
 
     front.faults.append(cut)
 
-    assert registries.blob_range(repository, digest, 5000, 80_000) == content[5000:85_000]
-    ranges = [asked.headers.get("range") for asked in front.asked if "range" in asked.headers]
-    assert ranges == ["bytes=5000-84999", "bytes=15000-84999", "bytes=45000-84999"]
+    assert registries.blob_range(repository, digest, 5000, 800_000) == content[5000:805_000]
+    ranges = [asked.headers["range"].removeprefix("bytes=") for asked in front.asked if "range" in asked.headers]
+    starts = [int(text.removesuffix("-804999")) for text in ranges]
+    assert len(starts) == 3
+    assert starts[0] == 5000 < starts[1] <= 105_000 < starts[2] <= 405_000
 
 
 def test_another_part_than_was_asked_for_is_refused(
@@ -235,9 +237,9 @@ def taken(wire: Wire, registries: Registries, name: str, *layers: Layer) -> int:
 
 
 def test_a_large_layer_is_left_in_the_middle(wire: Wire, registries: Registries, database: bytes) -> None:
-    layer = gzipped({"bin/a": noise(500_000), RPMDB: database, "var/b": noise(40_000_000, 1)})
+    layer = gzipped({"bin/a": noise(500_000), RPMDB: database, "var/b": noise(30_000_000, 1)})
 
-    assert taken(wire, registries, "early", layer) < 10_000_000 < len(layer.blob) / 4
+    assert taken(wire, registries, "early", layer) < 7_000_000 < len(layer.blob) / 4
 
 
 def test_of_a_large_chunked_layer_little_is_taken(wire: Wire, registries: Registries, database: bytes) -> None:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_a_manifest_with_another_digest_is_refused(workshop: Workshop) -> None:
         assert refused(project)
 
 
-def test_half_a_blob_is_asked_for_again_and_never_taken_for_the_whole(workshop: Workshop) -> None:
+def test_half_a_blob_is_asked_for_again_and_never_taken_for_the_whole(workshop: Workshop, tmp_path: Path) -> None:
     with Front(workshop.registry) as front:
         project = workshop.behind(front.host)
         expected = project.relman("diff", "--stream", "stable", "--format", "json").json
@@ -118,9 +119,13 @@ def test_half_a_blob_is_asked_for_again_and_never_taken_for_the_whole(workshop: 
 
         front.faults.append(cut)
 
-        assert project.relman("diff", "--stream", "stable", "--format", "json").json == expected
+        fresh: dict[str, Any] = {"XDG_CACHE_HOME": str(tmp_path / "one")}
+        assert project.relman("diff", "--stream", "stable", "--format", "json", **fresh).json == expected
         times = 10**9
-        assert "/blobs/" in project.relman("diff", "--stream", "stable", code=75).stderr
+        assert (
+            "/blobs/"
+            in project.relman("diff", "--stream", "stable", code=75, XDG_CACHE_HOME=str(tmp_path / "two")).stderr
+        )
 
 
 def test_a_layout_with_half_a_blob_is_refused(workshop: Workshop) -> None:

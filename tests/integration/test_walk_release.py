@@ -307,17 +307,23 @@ def test_release_asks_and_without_anybody_to_ask_it_needs_yes(workshop: Workshop
     assert not (project.folder / "releases").exists()
 
 
-def test_a_plan_reads_only(workshop: Workshop) -> None:
+def test_a_plan_reads_only(workshop: Workshop, tmp_path: Path) -> None:
     project = workshop.layouts()
-    before = {path: path.stat().st_mtime_ns for path in project.folder.rglob("*") if path.is_file()}
 
-    project.relman("plan", "stable")
-    project.relman("changelog", "--stream", "stable")
-    project.relman("diff", "--stream", "stable")
-    project.relman("status")
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in project.folder.rglob("*") if path.is_file()}
 
-    after = {path: path.stat().st_mtime_ns for path in project.folder.rglob("*") if path.is_file()}
-    assert after == before
+    before = times()
+
+    for arguments in (
+        ("plan", "stable"),
+        ("changelog", "--stream", "stable"),
+        ("diff", "--stream", "stable"),
+        ("status",),
+    ):
+        project.relman(*arguments, XDG_CACHE_HOME=str(tmp_path))
+
+    assert times() == before
 
 
 def test_a_handwritten_note_is_in_plan_and_notes(workshop: Workshop) -> None:

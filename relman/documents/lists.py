@@ -1,0 +1,113 @@
+"""What `relman contents` and `relman cache` print: `packages`, `published`, `embedded`, `cache`."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from relman.model.contents import Contents
+
+
+class PackageDocument(TypedDict):
+    """One installed package; `null` where the source of the list does not know."""
+
+    ecosystem: str
+    name: str
+    arch: str | None
+    version: str
+    source: str | None
+    vendor: str | None
+
+
+class PackagesDocument(TypedDict):
+    """What is inside one platform's image, or a file. ``source`` is where it was read, ``keys`` the trusted keys."""
+
+    schema: Literal["relman.packages/1"]
+    reference: str
+    source: str
+    capabilities: list[str]
+    keys: list[str]
+    packages: list[PackageDocument]
+
+
+class AttachedDocument(TypedDict):
+    """One platform's list. ``digest`` is the image's, ``list`` that of the manifest which attaches the list to it.
+
+    ``state`` is `there` where the same list was attached before; ``source`` is what it was made from, ``bytes`` its
+    size as it is stored.
+    """
+
+    platform: str
+    digest: str
+    list: str
+    state: Literal["there", "attached"]
+    packages: int
+    source: str
+    bytes: int
+
+
+class PublishedDocument(TypedDict):
+    """What `relman contents --publish` attached."""
+
+    schema: Literal["relman.published/1"]
+    reference: str
+    lists: list[AttachedDocument]
+
+
+class GrownDocument(TypedDict):
+    """By how many bytes one platform's image grew; 0 where its list was inside already."""
+
+    platform: str
+    added: int
+
+
+class EmbeddedDocument(TypedDict):
+    """What `relman contents --embed` made: ``reference`` is the new image, ``before`` the one it was made from."""
+
+    schema: Literal["relman.embedded/1"]
+    before: str
+    reference: str
+    digest: str
+    tag: str | None
+    platforms: list[GrownDocument]
+
+
+class UsageDocument(TypedDict):
+    """Lists, and their bytes."""
+
+    entries: int
+    size: int
+
+
+class CacheDocument(TypedDict):
+    """What is kept, and the most that is; ``removed`` is there after `relman cache clear`."""
+
+    schema: Literal["relman.cache/1"]
+    folder: str
+    entries: int
+    size: int
+    limit: int
+    removed: NotRequired[UsageDocument]
+
+
+def packages_document(reference: str, found: Contents) -> PackagesDocument:
+    """``found`` as `relman contents --format json` prints it."""
+    return PackagesDocument(
+        schema="relman.packages/1",
+        reference=reference,
+        source=found.source,
+        capabilities=sorted(found.capabilities),
+        keys=list(found.keys),
+        packages=[
+            PackageDocument(
+                ecosystem=package.ecosystem,
+                name=package.name,
+                arch=package.arch,
+                version=package.version,
+                source=package.source,
+                vendor=package.vendor,
+            )
+            for package in found.packages
+        ],
+    )
