@@ -51,9 +51,10 @@ class Plugins:
         except PluginError as error:
             self.broken += (Broken(name, error.message),)
             return
-        if entry_point.dist:
-            self._origins[name] = f"{entry_point.dist.name} {entry_point.dist.version}"
+        known = self._manager.has_plugin(name)
         self.register(plugin, name)
+        if entry_point.dist and not known:
+            self._origins[name] = f"{entry_point.dist.name} {entry_point.dist.version}"
 
     def register(self, plugin: object, name: str) -> None:
         """Add a plugin; one that pluggy refuses (a hook that does not exist, other arguments) is `broken`."""

@@ -165,18 +165,20 @@ def put_layers(
     *,
     tag: str = "t",
     labels: Mapping[str, str] | None = None,
-    history: bool = True,
+    history: object = True,
 ) -> Reference:
-    """An image of ``layers``, the bottom first; pinned."""
+    """An image of ``layers``, the bottom first; pinned. ``history`` is theirs, none, or whatever is given."""
     config: dict[str, object] = {
         "architecture": "amd64",
         "os": "linux",
         "config": {"Labels": dict(labels or {})},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
     }
-    if history:
+    if history is True:
         made = [{"created_by": layer.created_by, "comment": layer.comment} for layer in layers]
         config["history"] = [{"created_by": "ENV composed", "empty_layer": True}, *made]
+    elif history is not False:
+        config["history"] = history
     encoded = encode(config)
     descriptors = [
         Descriptor(layer.media_type, writer.put_blob(repository, layer.blob), len(layer.blob), None, layer.annotations)

@@ -42,8 +42,11 @@ READERS: dict[str, tuple[str, ...]] = {
     "tags": ("tags", "base"),
     "packages": ("contents", "oci:images/base:stable"),
     "plugins": ("plugins",),
+    "cache": ("cache",),
+    "published": ("contents", "oci:images/base:stable", "--publish", "--yes"),
+    "embedded": ("contents", "oci:images/base:stable", "--embed", "--yes"),
 }
-"""Every command that reads, by the document that it prints (`show` prints a plan)."""
+"""Every command that prints a document, by that document (`show` prints a plan)."""
 
 
 @pytest.mark.parametrize("name", READERS)

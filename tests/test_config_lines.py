@@ -113,7 +113,7 @@ def test_a_key_is_called_what_toml_reads_it_as(text: str, path: tuple[str, ...])
 @pytest.mark.parametrize("quote", ['"', "'"])
 @pytest.mark.parametrize("count", [3, 4, 5])
 def test_a_text_over_several_lines_may_end_in_quotes_of_its_own(quote: str, count: int) -> None:
-    text = f"a = [{quote * 3}x{quote * count}, '[',\n]\nb = 1\n"
+    text = f"a = [{quote * 3}x{quote * count}, {quote}[{quote},\n]\nb = 1\n"
     assert tomllib.loads(text)["a"][0] == "x" + quote * (count - 3)
 
     assert key_lines(text) == {("a",): 1, ("b",): 3}

@@ -164,7 +164,6 @@ def test_what_a_variable_gives_is_checked_and_pinned_as_if_it_were_written(
         (BASE.replace('"testing"', "UNSET"), "12: streams.testing.tags[1]"),
         (BASE + "[packages]\nminimum = UNSET\n", "16: packages.minimum"),
         (BASE + '[changelog]\ncommits = { exclude = ["^a", UNSET] }\n', "16: changelog.commits.exclude[2]"),
-        (BASE + BUILT + 'gates = [{ type = "smoke", argv = UNSET }]\n', "18: streams.stable.gates[1].argv"),
     ],
 )
 def test_a_variable_of_the_core_that_is_not_set_is_a_fault_with_its_line(
@@ -240,7 +239,9 @@ def test_a_gates_table_that_is_right_is_handed_to_its_plugin(
 
     config, slots = configured(BASE + BUILT + f"gates = [{table}]\n")
 
-    assert config.stream("stable").gates == (GateRule("smoke", "x", {"argv": ["./smoke"], "tries": "3"}),)
+    assert config.stream("stable").gates == (
+        GateRule("smoke", "x", {"argv": ["./smoke"], "tries": {"env": "COMPOSED_TRIES"}}),
+    )
     assert SettingsOf(config, slots, config.stream("stable"))(Smoke) == (Smoke(argv=("./smoke",), tries=3),)
 
 

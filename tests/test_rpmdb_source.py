@@ -343,6 +343,24 @@ def test_chunkahs_names_survive_in_the_history(new: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "history",
+    [
+        [{"created_by": "chunkah", "comment": "bigfiles/rpmdb.sqlite"}],
+        [{"created_by": "chunkah", "comment": "bigfiles/rpmdb.sqlite"}] * 3,
+        [{"created_by": 1, "comment": []}, {}],
+        [1, 2],
+        {"created_by": "chunkah"},
+        "chunkah",
+        None,
+    ],
+)
+def test_a_history_that_does_not_fit_the_layers_names_nothing(history: object, new: bytes) -> None:
+    layers = [gzipped({RPMDB: new}), gzipped({"usr/bin/bash": noise(1000)})]
+
+    assert _opened(layers, history=history) == (NEW, [1, 0])
+
+
+@pytest.mark.parametrize(
     "above",
     [
         gzipped({"etc/x": b"x"}),

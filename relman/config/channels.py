@@ -38,7 +38,7 @@ def channel_tables(data: Mapping[str, Any], slots: Iterable[Slot], problems: Pro
                 hint = did_you_mean(type_name, known) or f"; there are {', '.join(f'`{k}`' for k in sorted(known))}"
                 problems.add((*path, "type"), f"no plugin understands the type `{type_name}`{hint}")
                 continue
-            _validate(table, known[type_name], path, problems)
+            validate_table(table, known[type_name], path, problems)
             common, _ = _filled(table, os.environ)
             name = str(common.get("name") or type_name)
             if name in names:
@@ -64,7 +64,7 @@ def plugin_tables(
         if name not in known:
             problems.add(("plugins", name), f"no plugin has the name `{name}`{did_you_mean(name, known)}")
         elif isinstance(table, dict):
-            _validate(check_secrets(table, ("plugins", name), problems), known[name], ("plugins", name), problems)
+            validate_table(check_secrets(table, ("plugins", name), problems), known[name], ("plugins", name), problems)
     return tables or {}
 
 
@@ -84,7 +84,10 @@ def read_table(table: Mapping[str, object], model: type[M], *, what: str, enviro
         raise ConfigError(f"{what} is not configured right", problems.lines()) from error
 
 
-def _validate(table: Mapping[str, object], model: type[BaseModel], path: tuple[str | int, ...], into: Problems) -> None:
+def validate_table(
+    table: Mapping[str, object], model: type[BaseModel], path: tuple[str | int, ...], into: Problems
+) -> None:
+    """Check a table of a plugin as far as the environment allows: a variable that is not set is no fault yet."""
     filled, missing = _filled(table, os.environ)
     absent = {key for key, _ in missing}
     try:

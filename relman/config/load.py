@@ -76,10 +76,11 @@ def _filled(value: Any, path: tuple[str | int, ...], problems: Problems) -> Any:
     if isinstance(value, dict) and set(value) == {"env"} and isinstance(value["env"], str):
         name = value["env"]
         if name not in os.environ:
-            problems.add(path, f"the environment variable `{name}` is not set")
+            problems.add(path, f"the environment variable `{name}` is not set", last_word=True)
         return os.environ.get(name, value)
     if isinstance(value, dict):
-        return {key: _filled(entry, (*path, key), problems) for key, entry in value.items()}
+        # A gate's table is its plugin's, and may hold secrets: those are filled in where they are used.
+        return {k: v if k == "gates" else _filled(v, (*path, k), problems) for k, v in value.items()}
     if isinstance(value, list):
         return [_filled(entry, (*path, number), problems) for number, entry in enumerate(value)]
     return value
@@ -152,8 +153,7 @@ def _build(
 
 
 def _stream(name: str, table: StreamTable) -> Stream:
-    new = table.new_version or ()
-    new_versions = tuple(map(TagPattern, (new,) if isinstance(new, str) else new))
+    new_versions = tuple(map(TagPattern, table.new_version or ()))
     read = tuple(map(TagPattern, table.versions))
     return Stream(
         name=name,

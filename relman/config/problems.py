@@ -20,9 +20,14 @@ class Problems:
         self._file = file
         self._lines = lines
         self._found: list[tuple[int, str]] = []
+        self._settled: set[Path] = set()
 
-    def add(self, path: Path, message: str) -> None:
-        """Note that what stands at ``path`` is wrong."""
+    def add(self, path: Path, message: str, *, last_word: bool = False) -> None:
+        """Note that what stands at ``path`` is wrong. After the ``last_word`` nothing more is said of it."""
+        if any(path[:length] in self._settled for length in range(1, len(path) + 1)):
+            return
+        if last_word:
+            self._settled.add(path)
         line = line_of(self._lines, path) or 1
         self._found.append((line, f"{self._file}:{line}: {_dotted(path)}: {message}"))
 

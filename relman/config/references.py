@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from relman.config.problems import Problems, did_you_mean
+from relman.config.channels import validate_table
+from relman.config.problems import Problems, check_secrets, did_you_mean
 from relman.hookspecs import Slot
 from relman.model.oci import parse_repository
+from relman.model.streams import TagPattern
 
 
 def check_references(data: Mapping[str, Any], problems: Problems) -> None:
     """Streams that promote from nothing, variants that are the same, tags that two would write, unknown traits."""
     streams, variants = _table(data.get("streams")), _tables(data.get("variants"))
     _check_sources(streams, problems)
-    _check_variants(variants, _table(data.get("registry")).get("prefix"), problems)
-    _check_tags(streams, variants, problems)
+    prefixes = [_table(table).get("prefix") for table in (data.get("registry"), *streams.values())]
+    _check_variants(variants, prefixes, problems)
+    _check_tags(data, variants, problems)
     known = {trait for variant in variants for trait in _texts(variant.get("traits"))}
     for key in ("groups", "majors"):
         for number, table in enumerate(_tables(data.get(key))):
@@ -29,20 +30,17 @@ def check_references(data: Mapping[str, Any], problems: Problems) -> None:
 
 
 def check_gates(data: Mapping[str, Any], slots: Iterable[Slot], problems: Problems) -> None:
-    """Tables of gates, each against the model of the plugin that has the slot."""
+    """Gates, each against the model of the plugin that has the slot. One that nobody has is `absent` when asked."""
     models = {slot.type: slot.model for slot in slots if slot.kind == "gate"}
     for name, stream in _table(data.get("streams")).items():
         gates = _table(stream).get("gates")
         for number, gate in enumerate(gates if isinstance(gates, list) else []):
-            model = models.get(str(_table(gate).get("type")))
-            if model is None:
-                continue  # a gate that nobody answers for is `absent` when it is asked, and closed
-            rest = {key: value for key, value in gate.items() if key not in {"type", "name"}}
+            table = _table(gate) or {"type": gate}
             path = ("streams", name, "gates", number)
-            try:
-                model.model_validate(rest)
-            except ValidationError as error:
-                problems.add_all(error, model, path)
+            rest = check_secrets({k: v for k, v in table.items() if k not in {"type", "name"}}, path, problems)
+            model = models.get(str(table.get("type")))
+            if model:
+                validate_table(rest, model, path, problems)
 
 
 def _check_sources(streams: Mapping[str, Any], problems: Problems) -> None:
@@ -56,12 +54,14 @@ def _check_sources(streams: Mapping[str, Any], problems: Problems) -> None:
             problems.add(("streams", name, "from"), f"there is no stream `{source}`{did_you_mean(source, streams)}")
 
 
-def _check_variants(variants: list[dict[str, Any]], prefix: object, problems: Problems) -> None:
+def _check_variants(variants: list[dict[str, Any]], prefixes: Iterable[object], problems: Problems) -> None:
     names: set[str] = set()
     places: set[tuple[str, str]] = set()
+    usable = [prefix for prefix in prefixes if isinstance(prefix, str) and _fault(prefix, "x") is None]
     for number, variant in enumerate(variants):
-        name = str(variant.get("name"))
-        repository = str(variant.get("repository", name))
+        name, repository = variant.get("name"), variant.get("repository", variant.get("name"))
+        if not isinstance(name, str) or not isinstance(repository, str):
+            continue
         place = (repository, str(variant.get("suffix", "")))
         if name in names:
             problems.add(("variants", number, "name"), f"there are two variants `{name}`")
@@ -69,20 +69,27 @@ def _check_variants(variants: list[dict[str, Any]], prefix: object, problems: Pr
             problems.add(("variants", number), f"`{name}` has the repository and suffix of another variant")
         names.add(name)
         places.add(place)
-        if isinstance(prefix, str):
-            try:
-                parse_repository(f"{prefix.rstrip('/')}/{repository}")
-            except ValueError as error:
-                key = "repository" if "repository" in variant else "name"
-                problems.add(("variants", number, key), str(error))
+        fault = next((found for prefix in usable if (found := _fault(prefix, repository))), None)
+        if fault:
+            problems.add(("variants", number, "repository" if "repository" in variant else "name"), fault)
 
 
-def _check_tags(streams: Mapping[str, Any], variants: list[dict[str, Any]], problems: Problems) -> None:
+def _fault(prefix: str, repository: str) -> str | None:
+    """Why there can be no such repository below ``prefix``; `None` where there can."""
+    try:
+        parse_repository(f"{prefix.rstrip('/')}/{repository}")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _check_tags(data: Mapping[str, Any], variants: list[dict[str, Any]], problems: Problems) -> None:
     """Variants of one repository are told apart by their suffix in every tag; streams by their first tag."""
     repositories = [variant.get("repository", variant.get("name")) for variant in variants]
     shared = sorted({str(one) for one in repositories if repositories.count(one) > 1})
-    primary: dict[tuple[str, object], str] = {}
-    for name, stream in streams.items():
+    registry = _table(data.get("registry")).get("prefix")
+    primary: dict[tuple[str, str], str] = {}
+    for name, stream in _table(data.get("streams")).items():
         table = _table(stream)
         new = table.get("new_version")
         patterns = {
@@ -92,18 +99,25 @@ def _check_tags(streams: Mapping[str, Any], variants: list[dict[str, Any]], prob
         }
         for key, texts in patterns.items():
             for text in texts:
-                if shared and "{suffix}" not in text:
+                if shared and not _tells_apart(text):
                     problems.add(
                         ("streams", name, key),
                         f"`{text}` is one tag for all variants of the repository `{shared[0]}`: put {{suffix}} in it",
                     )
         if patterns["tags"]:
-            first = (patterns["tags"][0], table.get("prefix"))
+            first = (patterns["tags"][0], str(table.get("prefix", registry)).rstrip("/"))
             if first in primary:
                 problems.add(
                     ("streams", name, "tags"), f"`{first[0]}` is the first tag of the stream `{primary[first]}`, too"
                 )
             primary.setdefault(first, name)
+
+
+def _tells_apart(pattern: str) -> bool:
+    try:
+        return TagPattern(pattern).tells_variants_apart
+    except ValueError:
+        return True  # what is wrong with it is said elsewhere
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class StreamTable(Table):
     tags: Annotated[tuple[MovingText, ...], Field(min_length=1)]
     versions: tuple[PatternText, ...] = ()
     from_: Text | None = Field(None, alias="from")
-    new_version: PatternText | tuple[PatternText, ...] | None = None
+    new_version: tuple[PatternText, ...] | None = None
     on_source_moved: SourceMoved = SourceMoved.PROMOTE_PLANNED
     on_failure: OnFailure = OnFailure.FORWARD
     soak: Duration | None = None

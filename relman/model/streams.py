@@ -77,6 +77,11 @@ class TagPattern:
         """The names between braces."""
         return frozenset(kind for kind, _, _ in self._parts if kind != "literal")
 
+    @property
+    def tells_variants_apart(self) -> bool:
+        """Whether the variant's suffix is always part of the tag."""
+        return any(kind == "suffix" and not optional for kind, _, optional in self._parts)
+
     def read(self, tag: str, suffix: str = "") -> Version | None:
         """What ``tag`` says to this pattern, or `None` where it is not of this shape.
 

@@ -188,14 +188,19 @@ def _plain(value: object) -> object:
     raise TypeError(f"`{type(value).__name__}` cannot be written as JSON")
 
 
+def _said(value: object) -> str:
+    """A value's text; what is not there is never `None` in a text."""
+    return "" if value is None else str(value)
+
+
 def _html(text: str) -> Markup:
     """Markdown as a safe HTML fragment."""
-    return Markup(to_html(str(text)))  # noqa: S704  # `to_html` escapes whatever is not ours
+    return Markup(to_html(_said(text)))  # noqa: S704  # `to_html` escapes whatever is not ours
 
 
 def _summary(text: str) -> Markup:
     """A string for `<summary>` and other HTML inside Markdown."""
-    return Markup(in_html(str(text)))  # noqa: S704  # escaped
+    return Markup(in_html(_said(text)))  # noqa: S704  # escaped
 
 
 def _center(text: str, width: int = 80) -> str:
@@ -204,18 +209,18 @@ def _center(text: str, width: int = 80) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "cell": lambda text: escape(str(text), whole=True),
+    "cell": lambda text: escape(_said(text), whole=True),
     "center": _center,
-    "closed": lambda text: closed(str(text)),
-    "code": lambda text: code(str(text)),
+    "closed": lambda text: closed(_said(text)),
+    "code": lambda text: code(_said(text)),
     "date": _date,
     "html": _html,
-    "md": lambda text: escape(str(text)),
+    "md": lambda text: escape(_said(text)),
     "short": _short,
     "summary": _summary,
-    "text": lambda text: to_text(str(text)),
+    "text": lambda text: to_text(_said(text)),
     "tojson": _tojson,
-    "url": lambda text: url(str(text)) if text else None,
+    "url": lambda text: url(_said(text)) if text else None,
     "versions": _versions,
 }
 """What templates have beside Jinja's own filters: `md` escapes for Markdown, `cell` the same for a whole cell, `code`

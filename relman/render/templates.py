@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from jinja2 import FileSystemLoader, Template, TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    UndefinedError,
+)
 
 from relman.errors import ConfigError
 from relman.render.sandbox import LARGEST, Runaway, Sandbox, refill
@@ -44,16 +52,18 @@ class Templates:
 
     def inline(self, source: str, values: Mapping[str, object]) -> str:
         """A template given as text, filled in."""
+        return self._inline(self._environment, source, values)
+
+    def _inline(self, environment: Environment, source: str, values: Mapping[str, object]) -> str:
         try:
-            template = self._environment.from_string(source)
+            template = environment.from_string(source)
         except TemplateSyntaxError as error:
             raise ConfigError(f"template `{_shown(source)}`: {_lowered(str(error.message))}") from error
         return self._rendered(template, values)
 
     def path(self, source: str, values: Mapping[str, object]) -> str:
         """A path given as a template. Whatever is filled in, it adds neither a folder nor a `..`."""
-        filled = self._environment.overlay(finalize=_segment).from_string(source)
-        path = self._rendered(filled, values)
+        path = self._inline(self._environment.overlay(finalize=_segment), source, values)
         if not path.strip() or "\0" in path:
             raise ConfigError(f"the path `{_shown(source)}` is empty")
         return path

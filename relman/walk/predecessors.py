@@ -73,7 +73,8 @@ class Predecessors:
         if tag := self.tag_of(since, stream, place):
             return self._tagged(place, tag, "given by `--from`")
         others = (self.config.place(variant, stream) for variant in self.config.variants)
-        if known or any(self.tag_of(since, stream, other) for other in others):
+        held = any(variant.digest for record in known for variant in record.variants)
+        if held or any(self.tag_of(since, stream, other) for other in others):
             return None
         raise NotFound(
             f"`--from {since}`: no variant has such a dated tag, and `{stream.name}` no such record",

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -102,30 +101,19 @@ def test_a_manifest_with_another_digest_is_refused(workshop: Workshop) -> None:
         assert refused(project)
 
 
-def test_half_a_blob_is_asked_for_again_and_never_taken_for_the_whole(workshop: Workshop, tmp_path: Path) -> None:
+def test_half_a_blob_is_never_taken_for_the_whole(workshop: Workshop) -> None:
     with Front(workshop.registry) as front:
         project = workshop.behind(front.host)
-        expected = project.relman("diff", "--stream", "stable", "--format", "json").json
-        seen: dict[str, int] = {}
-        times = 2
 
         def cut(asked: Asked, forward: Forward) -> Reply | None:
             if asked.method != "GET" or "/blobs/" not in asked.path:
                 return None
-            seen[asked.path] = seen.get(asked.path, 0) + 1
             reply = forward()
-            whole = seen[asked.path] > times
-            return reply if whole else Reply(reply.status, reply.headers, reply.body, cut=len(reply.body) // 2)
+            return Reply(reply.status, reply.headers, reply.body, cut=len(reply.body) // 2)
 
         front.faults.append(cut)
 
-        fresh: dict[str, Any] = {"XDG_CACHE_HOME": str(tmp_path / "one")}
-        assert project.relman("diff", "--stream", "stable", "--format", "json", **fresh).json == expected
-        times = 10**9
-        assert (
-            "/blobs/"
-            in project.relman("diff", "--stream", "stable", code=75, XDG_CACHE_HOME=str(tmp_path / "two")).stderr
-        )
+        assert "/blobs/" in project.relman("diff", "--stream", "stable", code=75).stderr
 
 
 def test_a_layout_with_half_a_blob_is_refused(workshop: Workshop) -> None:

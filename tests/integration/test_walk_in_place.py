@@ -107,15 +107,13 @@ def test_from_that_is_not_there_is_an_error(workshop: Workshop) -> None:
 def test_a_stream_without_a_predecessor_says_that_it_is_the_first(workshop: Workshop) -> None:
     project = workshop.layouts()
     build(project, 0)
-    project.configure(
-        'versions = ["testing-{major}.{date}[.{point}]"]', 'versions = ["testing-44.20260609[.{point}]", "{date}"]'
-    )
+    project.configure("testing-{major}.{date}[.{point}]", "first-{date}")
     for variant in VARIANTS:
-        project.retag(variant, "20260609", 0)
+        project.retag(variant, "first-20260609", 0)
 
     notes = project.relman("changelog", "--stream", "testing", "--format", "json").json
 
-    assert (notes["version"], notes["previous"], notes["groups"]) == ("20260609", None, [])
+    assert (notes["version"], notes["previous"], notes["groups"]) == ("first-20260609", None, [])
     assert any("first release" in note for note in notes["notes"])
 
 

@@ -185,8 +185,8 @@ class Search:
 
         return self._in_layer(number, view)
 
-    def _at(self, held: Held, fetch: Callable[[], T]) -> T:
-        return self._in_layer(held.layer, fetch)
+    def _at(self, held: Held, fetch: Callable[[Spool], T]) -> T:
+        return self._in_layer(held.layer, lambda: fetch(self._spool))
 
     def _in_layer(self, number: int, act: Callable[[], T]) -> T:
         """``act``, its failures named by the layer."""

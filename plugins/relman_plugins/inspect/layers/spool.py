@@ -50,7 +50,9 @@ class Spool:
         return b"".join(pieces)
 
     def database(self, file: Path, log: Path | None) -> Path:
-        """``file`` under a name that SQLite finds its ``log`` by."""
+        """``file`` under a name that SQLite finds its ``log`` by. Raises `Malformed` where both are one file."""
+        if file == log:
+            raise Malformed("its rpm database is linked to its own log")
         path = self._folder / "rpmdb"
         file.rename(path)
         if log is not None:

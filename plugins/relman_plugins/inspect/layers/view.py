@@ -31,18 +31,18 @@ class Held:
     content: bytes | None = None
     fetch: Callable[[], Path] | None = None
 
-    def file(self) -> Path:
+    def file(self, spool: Spool) -> Path:
         """Where the content is, on disk."""
-        if self.path is None:
-            assert self.fetch is not None
-            return self.fetch()
-        return self.path
+        if self.path is not None:
+            return self.path
+        return self.fetch() if self.fetch is not None else spool.keep((self.content or b"",), self.size)
 
-    def bytes(self) -> bytes:
+    def bytes(self, spool: Spool) -> bytes:
         """The content of a small file."""
         if self.content is not None:
             return self.content
-        return self.file().read_bytes() if self.size else b""
+        # Lazily, so that it is counted before it is read.
+        return spool.hold((path.read_bytes() for path in (self.file(spool),)), self.size) if self.size else b""
 
 
 @dataclass(slots=True)
