@@ -56,12 +56,10 @@ def test_a_gate_by_its_bare_name_lacks_what_its_table_needs(tmp_path: Path) -> N
 
 
 def test_a_streams_prefix_of_another_type_is_a_fault_and_no_crash(tmp_path: Path) -> None:
-    """references._check_tags: `table.get("prefix")` is a dictionary's key."""
     faults(tmp_path, BASE + BUILT + 'prefix = ["a"]\n')
 
 
 def test_a_path_that_is_no_template_is_a_fault_of_the_configuration() -> None:
-    """Templates.path: `from_string` outside the `try` that `inline` has."""
     with pytest.raises(ConfigError):
         path_of("news/{{ version")
 
@@ -75,7 +73,6 @@ def test_the_registrys_own_prefix_written_at_a_stream_is_the_same_place(tmp_path
 
 
 def test_a_wrong_prefix_is_not_blamed_on_the_variants(tmp_path: Path) -> None:
-    """The existing test_every_fault_is_reported_at_once_in_the_order_of_the_file fails for it."""
     assert len(faults(tmp_path, BASE.replace("ghcr.io/acme", "acme"))) == 1
 
 
@@ -113,7 +110,6 @@ def test_the_escaping_filters_do_not_say_none_either(filter: str) -> None:
 def test_the_origin_of_two_plugins_of_one_name_is_that_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """manager._load notes the origin before `register` refuses the second."""
     monkeypatch.syspath_prepend(str(tmp_path))
     for n in ("one", "two"):
         (tmp_path / f"composed_origin_{n}.py").write_text(GOOD)
@@ -126,7 +122,6 @@ def test_the_origin_of_two_plugins_of_one_name_is_that_of_the_first(
 
 
 def test_from_a_record_of_which_no_variant_has_an_image_is_an_error_or_said(world) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
-    """predecessors._given answers `None` for all of them, and the notes then say "first release"."""
     from relman.errors import NotFound
 
     with pytest.raises(NotFound):
