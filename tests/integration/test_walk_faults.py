@@ -256,6 +256,44 @@ def test_one_that_is_killed_while_it_announces_is_unknown_and_never_sent_twice(w
         broken.project.relman("plan", "stable")  # what is still open blocks nothing
 
 
+def test_a_registry_that_dies_with_the_first_write_leaves_the_tag_unknown_and_resume_finishes(
+    workshop: Workshop, hook: Scripted
+) -> None:
+    with planned(workshop, hook) as broken:
+        dead = [False]
+
+        def dying(_asked: Asked, _forward: Forward) -> Reply | None:
+            return Reply(reset=True) if dead[0] else None
+
+        def last(forward: Forward) -> Reply:
+            dead[0] = True
+            return lose(forward)
+
+        broken.front.faults += [dying, nth_write(1, last)]
+
+        ran = broken.project.relman("apply", "plan.json", code=4)
+
+        assert "tag:base:stable" in ran.stderr
+        (receipt,) = [r for r in broken.project.record["receipts"] if r["action"] == "tag:base:stable"]
+        assert receipt["state"] == "unknown"
+        dead[0] = False
+        broken.finish()
+        assert len(writes(broken.front)) == len(WRITES)
+
+
+def test_a_timeout_in_the_middle_is_partly_done_and_resume_finishes_it(workshop: Workshop, hook: Scripted) -> None:
+    with planned(workshop, hook) as broken:
+        gate = Gate()
+        broken.front.faults.append(nth_write(3, gate.hold))
+
+        ran = broken.project.relman("apply", "plan.json", "--timeout", "8s", code=4)
+
+        assert gate.reached.is_set()
+        assert "--timeout 8s" in ran.stderr
+        gate.open.set()
+        broken.finish()
+
+
 @contextmanager
 def small_disk(folder: Path, kibibytes: int) -> Iterator[None]:
     """A file system of its own in ``folder``, with so much room. Skips where that cannot be had."""
