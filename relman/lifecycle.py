@@ -6,6 +6,7 @@ act:      promote → publish → announce → finish                      only 
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +25,10 @@ from relman.config import ChannelTable, Config
 from relman.documents.changelog import changelog_bytes
 from relman.documents.contents import contents_bytes, contents_from_bytes
 from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
-from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError
+from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError, Unequipped
 from relman.hookspecs import ContentsSource, Executor, Slot
 from relman.http import Client
-from relman.ledger.protocol import Ledger
+from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents
@@ -190,6 +191,7 @@ class Lifecycle:
         if before and before.state is RecordState.FINISHED:
             return before, None
         planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
+        self._check_channels(plan, before)
         self._check_gates_again(plan, before)
         content = plan_bytes(plan)
         session = self.ledger.begin(
@@ -211,6 +213,16 @@ class Lifecycle:
             report=report,
             elsewhere=taken is not None and taken.host != socket.gethostname(),
         )
+        try:
+            return self._act(plan, session, tools)
+        except RelmanError as error:
+            if not acting.begun(session.record.receipts):
+                raise
+            finish = f"finish it: `relman resume {plan.id}`"
+            hint = f"{error.hint}; then {finish}" if error.hint else finish
+            raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
+
+    def _act(self, plan: Plan, session: Session, tools: acting.Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
         try:
             outcome = acting.act(plan, session, tools, self.config.stream(plan.stream).on_failure)
@@ -218,6 +230,18 @@ class Lifecycle:
             state = outcome.state if outcome else acting.state_so_far(plan, session.record.receipts)
             record = session.finish(state, now=self.clock(), contents=self._contents(plan, state))
         return record, outcome
+
+    def _check_channels(self, plan: Plan, before: Record | None) -> None:
+        """Before the first write: what a required channel would need and this machine does not have."""
+        settled = {receipt.key for receipt in before.receipts if receipt.settled} if before else set()
+        for action in plan.actions:
+            if action.channel and action.required and action.key not in settled:
+                table = next((table for table in self.config.channels if table.name == action.channel), None)
+                for name in table.variables if table else ():
+                    if not os.environ.get(name):
+                        raise Unequipped(
+                            f"channel `{action.channel}` needs the environment variable `{name}`, which is not set"
+                        )
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> None:
         """Before the first write: the gates as they are now, for the digests that the plan pins."""

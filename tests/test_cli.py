@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from relman.documents import schemas
-from tests.integration.driver import Project, Workshop, environment, relman
+from tests.integration.driver import Project, Workshop, command, environment, relman
 
 HEAVY = ("pydantic", "httpx2", "jinja2", "git", "rich", "msgspec", "markdown_it", "stamina", "pluggy", "relman_plugins")
 
@@ -275,3 +275,19 @@ def test_a_release_with_nothing_to_do_says_changed_false(
 
     assert (outputs(first)["changed"], outputs(second)["changed"]) == ("true", "false")
     assert outputs(first)["digests"] == outputs(second)["digests"]
+
+
+def test_a_reader_that_has_had_enough_is_no_error(released: Project) -> None:
+    process = subprocess.Popen(
+        command(["contents", "oci:images/base:stable", "--format", "json"]),
+        cwd=released.folder,
+        env=environment(released.folder, {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+
+    assert (process.wait(60), process.stderr.read()) == (0, b"")
+    process.stderr.close()

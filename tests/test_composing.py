@@ -166,7 +166,7 @@ def test_a_changelog_names_stream_versions_and_title_and_says_what_it_lacks(worl
         ("os-new", NEW, True),
     ]
     text = " ".join(changelog.notes)
-    assert "`os-new` had no release before: there is nothing to compare with." in text
+    assert "os-new: new in this release, there is nothing to compare with." in text
     assert "Commits are missing here: commit `1111111` is not in" in text
 
 

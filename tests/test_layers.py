@@ -358,9 +358,7 @@ wild_names = st.sampled_from(
     ]
 )
 wild = st.one_of(
-    st.sampled_from(
-        [b"", b"SQLite format 3\0" + bytes(100), b"RpmP" + bytes(100), status("a"), b"%NAME%\na\n", b"\n"]
-    ),
+    st.sampled_from([b"", b"SQLite format 3\0" + bytes(100), b"RpmP" + bytes(100), status("a"), b"%NAME%\na\n", b"\n"]),
     st.builds(Link, wild_names),
     st.builds(Symlink, wild_names | st.sampled_from(["..", "/", "../../..", "."])),
     st.builds(Folder),

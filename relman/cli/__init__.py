@@ -70,7 +70,7 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         _talk("interrupted; safe to run again")
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns the first into the second, and nothing else
         # Whoever read our output has had enough, as `head` does. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -13,7 +13,7 @@ from relman.cli.options import common_options
 from relman.cli.output import read_note
 from relman.cli.plan import explain, overrides_of, read_plan, text_for_summary
 from relman.documents.plan import plan_from_bytes
-from relman.errors import GateClosed, NotFound, OutOfTime, PartlyDone, RelmanError, UsageError
+from relman.errors import GateClosed, NotFound, OutOfTime, PartlyDone, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.plan import Action, Plan
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
@@ -38,6 +38,7 @@ def apply(plan_file: str) -> None:
     plan = read_plan(plan_file)
     with lifecycle(needs_config=True) as walk:
         carry_out(walk, plan)
+        _tell_the_job(plan)
 
 
 @click.command()
@@ -83,6 +84,11 @@ def release(
     return 0
 
 
+def _tell_the_job(plan: Plan) -> None:
+    github.outputs(github.of_plan(plan))
+    github.summary(text_for_summary(plan))
+
+
 @click.command()
 @click.argument("release_name", metavar="[RELEASE]", required=False)
 @common_options
@@ -96,7 +102,9 @@ def resume(release_name: str | None) -> None:
         content = walk.ledger.plan_of(record)
         if content is None:
             raise NotFound(f"the plan of `{record.version}` is not in the ledger, so it cannot be resumed")
-        carry_out(walk, plan_from_bytes(content, what=f"the plan of `{record.version}`"))
+        plan = plan_from_bytes(content, what=f"the plan of `{record.version}`")
+        carry_out(walk, plan)
+        _tell_the_job(plan)
 
 
 def carry_out(walk: Lifecycle, plan: Plan) -> None:
@@ -137,8 +145,8 @@ def _conclude(record: Record, outcome: Outcome, plan: Plan) -> None:
         say(f"{record.version} is released: `relman records show {record.id}`")
         return
     if outcome.restored and outcome.stopped:
-        message = f"{outcome.stopped.message}; `{plan.stream}` was put back to what it held before"
-        raise RelmanError(message, hint=outcome.stopped.hint)
+        say(f"`{plan.stream}` was put back to what it held before")
+        raise outcome.stopped
     if record.state is RecordState.INTENDED and outcome.stopped:
         raise outcome.stopped
     first = next((r for r in left if by_key[r.key].required and r.state is not ReceiptState.SKIPPED), left[0])

@@ -71,6 +71,13 @@ class ChannelTable:
     required: bool
     table: Mapping[str, object] = field(hash=False)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that it names, as values or among its headers."""
+        tables = [self.table, *(value for value in self.table.values() if isinstance(value, dict))]
+        values = [value for table in tables for value in table.values() if isinstance(value, dict)]
+        return tuple(str(value["env"]) for value in values if set(value) == {"env"})
+
     def applies(self, stream: str) -> bool:
         """Whether releases of ``stream`` go there."""
         return not self.streams or stream in self.streams

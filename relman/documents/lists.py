@@ -1,4 +1,4 @@
-"""What `relman contents` and `relman cache` print: `packages`, `published`, `embedded`, `cache`."""
+"""The documents that are lists: packages, tags, records, plugins, the cache, and what was published."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from relman.documents.record import RecordDocument
 from relman.model.contents import Contents
 
 
@@ -111,3 +112,57 @@ def packages_document(reference: str, found: Contents) -> PackagesDocument:
             for package in found.packages
         ],
     )
+
+
+class TagDocument(TypedDict):
+    """A tag as the streams read it; ``kind`` is `unread` where none does."""
+
+    tag: str
+    kind: Literal["dated", "moving", "unread"]
+    stream: str | None
+    variant: str | None
+    date: str | None
+    point: int | None
+    major: int | None
+
+
+class TagsDocument(TypedDict):
+    """All tags of a repository: those that streams read first, then the others."""
+
+    schema: Literal["relman.tags/1"]
+    repository: str
+    tags: list[TagDocument]
+
+
+class RecordsDocument(TypedDict):
+    """Records, the newest first."""
+
+    schema: Literal["relman.records/1"]
+    records: list[RecordDocument]
+
+
+PluginDocument = TypedDict("PluginDocument", {"name": str, "from": str})
+"""A plugin, and the distribution that it came with."""
+
+
+class HookDocument(TypedDict):
+    """A hook, and who answers it, in the order in which they are asked."""
+
+    hook: str
+    plugins: list[str]
+
+
+class BrokenDocument(TypedDict):
+    """A plugin that could not be used, and why."""
+
+    name: str
+    reason: str
+
+
+class PluginsDocument(TypedDict):
+    """Every plugin and every hook, in the order of the walk."""
+
+    schema: Literal["relman.plugins/1"]
+    plugins: list[PluginDocument]
+    hooks: list[HookDocument]
+    broken: list[BrokenDocument]

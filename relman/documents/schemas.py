@@ -9,7 +9,15 @@ from pydantic import TypeAdapter
 from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
-from relman.documents.lists import CacheDocument, EmbeddedDocument, PackagesDocument, PublishedDocument
+from relman.documents.lists import (
+    CacheDocument,
+    EmbeddedDocument,
+    PackagesDocument,
+    PluginsDocument,
+    PublishedDocument,
+    RecordsDocument,
+    TagsDocument,
+)
 from relman.documents.plan import PlanDocument
 from relman.documents.record import RecordDocument
 from relman.documents.status import StatusDocument
@@ -26,6 +34,9 @@ _DOCUMENTS: dict[str, Any] = {
     "published": PublishedDocument,
     "embedded": EmbeddedDocument,
     "cache": CacheDocument,
+    "tags": TagsDocument,
+    "records": RecordsDocument,
+    "plugins": PluginsDocument,
 }
 
 

@@ -123,11 +123,12 @@ class Distribution:
     def _pieces(self, repository: Repository, digest: Digest) -> Generator[bytes, None, None]:
         session = self._session(repository)
         what = f"the blob `{digest}` of `{repository}`"
-        seen, counted, left = hashlib.new(digest.algorithm), 0, _RESUMES
+        seen, counted, left, opened = hashlib.new(digest.algorithm), 0, _RESUMES, False
         while True:
             headers = {"Range": f"bytes={counted}-"} if counted else {}
             try:
                 with session.stream(path(repository, f"blobs/{digest}"), pull(repository), headers) as stream:
+                    opened = True
                     if stream.status == 416 and counted:
                         break  # it was cut exactly at its end
                     for piece in _from(stream, counted, session, what):
@@ -138,7 +139,7 @@ class Distribution:
                 break
             except Passing:
                 left -= 1
-                if not left or not counted:
+                if not left or not opened:
                     raise
         if seen.hexdigest() != digest.hex:
             raise DigestMismatch(f"{what} came with bytes that hash to something else")

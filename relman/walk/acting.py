@@ -175,6 +175,11 @@ def state_so_far(plan: Plan, known: Iterable[Receipt]) -> RecordState:
     return RecordState.INTENDED if tags and not tags & touched else RecordState.PARTIAL
 
 
+def begun(known: Iterable[Receipt]) -> bool:
+    """Whether anything was done, or may have been."""
+    return any(receipt.settled or receipt.state is ReceiptState.UNKNOWN for receipt in known)
+
+
 def _restore(plan: Plan, receipts: dict[str, Receipt], session: Session, tools: Tools, stopped: RelmanError) -> Outcome:
     """Put back what this release moved, the last first. What was so before stays."""
     whole = True

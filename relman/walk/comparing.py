@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from relman.config.values import Packages
-from relman.errors import NotFound, UsageError
+from relman.errors import Malformed, NotFound, UsageError
 from relman.model.contents import Contents
 from relman.model.diff import Diff, Side
 from relman.model.oci import LINUX_AMD64, Digest, Image, Platform, PlatformImage, Reference
@@ -82,12 +82,18 @@ class Comparer:
         )
 
     def _before(self, pair: Pair) -> tuple[Contents | None, Side | None]:
-        if pair.before is not None:
-            before = self.inspector.contents(*pair.before)
-            return before, _side(pair.before, before)
         previous = pair.previous
         lists = self.kept(previous.contents) if previous and previous.contents else None
-        if previous is None or lists is None or pair.platform not in lists:
+        has_kept = lists is not None and pair.platform in lists
+        if pair.before is not None:
+            try:
+                before = self.inspector.contents(*pair.before)
+            except Malformed:  # no source serves any more; what the ledger kept does
+                if not has_kept:
+                    raise
+            else:
+                return before, _side(pair.before, before)
+        if previous is None or lists is None or not has_kept:
             return None, None
         kept = lists[pair.platform]
         repository = pair.after[0].repository

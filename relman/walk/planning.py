@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from relman.config import Config
-from relman.errors import StalePlan
+from relman.errors import PartlyDone, StalePlan
 from relman.model.changelog import Changelog
 from relman.model.oci import parse_repository
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
@@ -103,8 +103,8 @@ def check_fresh(plan: Plan, config: Config, reader: RegistryReader, known: Seque
             "the configuration of project, registry, variants or streams has changed since the plan was made",
             hint=f"make a new plan: `relman plan {plan.stream}`",
         )
-    settled = {receipt.key for receipt in known if receipt.settled}
-    begun = any(action.key in settled for action in plan.actions if action.stage <= Stage.SEAL)
+    touched = {receipt.key for receipt in known if receipt.settled or receipt.state == "unknown"}
+    begun = any(action.key in touched for action in plan.actions if action.stage <= Stage.SEAL)
     refuses = config.stream(plan.stream).on_source_moved is SourceMoved.REFUSE
     for variant in plan.variants:
         repository = parse_repository(str(variant.reference.repository))
@@ -112,11 +112,16 @@ def check_fresh(plan: Plan, config: Config, reader: RegistryReader, known: Seque
             found = reader.resolve(repository.tag(tag))
             held = found.digest if found else None
             if held not in (before, variant.digest):
-                raise StalePlan(
+                moved = (
                     f"`{repository}:{tag}` held {before.short if before else 'nothing'} when the plan was made, and "
-                    f"holds {held.short if held else 'nothing'} now",
-                    hint=f"make a new plan: `relman plan {plan.stream}`",
+                    f"holds {held.short if held else 'nothing'} now"
                 )
+                if begun:
+                    raise PartlyDone(
+                        f"`{plan.version}` is partly done, and somebody moved a tag: {moved}",
+                        hint=f"let it hold {variant.digest} again, then `relman resume {plan.id}`",
+                    )
+                raise StalePlan(moved, hint=f"make a new plan: `relman plan {plan.stream}`")
         if refuses and not begun and variant.source and variant.source.tag:
             found = reader.resolve(variant.source.repository.tag(variant.source.tag))
             if found is None or found.digest != variant.digest:

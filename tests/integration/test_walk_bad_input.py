@@ -397,3 +397,22 @@ def test_a_broken_record_is_named_and_blocks_writing(workshop: Workshop) -> None
 
     assert "record.json" in ran.stderr
     assert project.builds("stable") == {"stable": {1}}
+
+
+def test_half_a_blob_is_asked_for_again(workshop: Workshop) -> None:
+    with Front(workshop.registry) as front:
+        project = workshop.behind(front.host)
+        seen: dict[str, int] = {}
+
+        def cut(asked: Asked, forward: Forward) -> Reply | None:
+            if asked.method != "GET" or "/blobs/" not in asked.path:
+                return None
+            seen[asked.path] = seen.get(asked.path, 0) + 1
+            reply = forward()
+            if seen[asked.path] > 2:
+                return reply
+            return Reply(reply.status, reply.headers, reply.body, cut=len(reply.body) // 2)
+
+        front.faults.append(cut)
+
+        project.relman("diff", "--stream", "stable")

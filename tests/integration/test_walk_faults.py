@@ -356,3 +356,17 @@ def test_a_disk_that_fills_in_the_middle_loses_nothing_and_announces_nothing(
         fillers[0].unlink()
         broken.finish()
         assert len(writes(broken.front)) == len(WRITES)
+
+
+def test_a_tag_moved_while_a_release_is_partly_done_is_4_and_says_how_to_go_on(
+    workshop: Workshop, hook: Scripted
+) -> None:
+    with planned(workshop, hook) as broken:
+        broken.front.faults.append(nth_write(2, answer(403)))
+        broken.project.relman("apply", "plan.json", code=4)
+        broken.project.retag("dx", "stable", 2)
+
+        ran = broken.project.relman("resume", code=4)
+
+        assert "dx:stable" in ran.stderr
+        assert "relman plan" not in ran.stderr

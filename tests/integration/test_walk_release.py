@@ -361,3 +361,15 @@ def test_an_override_opens_a_gate_until_its_end_and_is_on_record(workshop: Works
 
 def test_the_days_of_the_set_are_in_order() -> None:
     assert list(DAYS) == sorted(DAYS)
+
+
+def test_the_second_release_into_another_place_finds_what_the_first_one_held(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    project = workshop.layouts()
+    project.configure('from = "testing"', f'from = "testing"\nprefix = "{project.store}-released"')
+    project.relman("release", "stable", "--yes", XDG_CACHE_HOME=str(tmp_path / "a"))
+    for variant in VARIANTS:
+        project.retag(variant, "testing", 2)
+
+    project.relman("plan", "stable", XDG_CACHE_HOME=str(tmp_path / "b"))
