@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relman.errors import Malformed
 from relman.model.contents import EXACT, Capability, Contents, Details, Identity, Obsolete, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Part, Side
 from relman.model.oci import LINUX_AMD64, Descriptor, Digest, PlatformImage, parse_reference
-from relman.walk.compare import Comparison, assemble, compare_contents, refuse_short, side
+from relman.walk.compare import Comparison, assemble, compare_contents, side
 
 ALL = EXACT | {Capability.SOURCE_PACKAGE, Capability.VENDOR}
 EPOCH, ARCH, MULTI = Capability.EPOCH, Capability.ARCH, Capability.MULTI_VERSION
@@ -447,21 +446,6 @@ def test_turned_around_every_change_is_undone(before: Contents, after: Contents)
 
 
 # ---------------------------------------------------------------------------------- short lists, whole diffs
-
-
-@pytest.mark.parametrize(
-    ("count", "minimum", "said"),
-    [(0, 100, "no packages, fewer than the 100"), (99, 100, "99 packages, fewer than the 100"), (0, 0, "no packages$")],
-)
-def test_a_list_that_is_empty_or_too_short_is_refused(count: int, minimum: int, said: str) -> None:
-    short = contents(*(rpm(f"p{n}", "1-1") for n in range(count)))
-
-    with pytest.raises(Malformed, match=f"the sbom of `ghcr.io/a/b:c` lists {said}"):
-        refuse_short(short, minimum, "ghcr.io/a/b:c")
-
-
-def test_a_list_that_is_just_long_enough_passes() -> None:
-    refuse_short(contents(*(rpm(f"p{n}", "1-1") for n in range(100))), 100, "ghcr.io/a/b:c")
 
 
 def test_a_diff_carries_both_sides_as_their_labels_have_them() -> None:

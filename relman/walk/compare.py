@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from relman.errors import Malformed
 from relman.model.contents import EXACT, Capability, Contents, Identity, Obsolete, Package
 from relman.model.diff import Change, ChangeKind, Diff, Part, Side
 from relman.model.oci import Digest, Platform, PlatformImage, Reference
@@ -59,19 +58,6 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
         keys_removed=removed,
         exact=shared >= EXACT,
         notes=tuple(_notes(before, after, shared)),
-    )
-
-
-def refuse_short(contents: Contents, minimum: int, what: str) -> None:
-    """Raise `Malformed` where ``what`` lists fewer than ``minimum`` packages: such a list is broken, not news."""
-    count = len(contents.packages)
-    if count >= max(minimum, 1):
-        return
-    raise Malformed(
-        f"the {contents.source} of `{what}` lists {count or 'no'} packages"
-        + (f", fewer than the {minimum} that a list has to have" if minimum else ""),
-        hint="a list this short is broken or a placeholder; if the image is really so small, lower "
-        "`[packages] minimum`",
     )
 
 
