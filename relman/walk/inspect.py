@@ -90,7 +90,8 @@ class Inspector:
         if image.image:
             reasons += [f"{name}: no plugin offers it" for name in self._absent]
         platform = f" ({image.image.platform})" if image.image else ""
+        attach = "attach an SBOM to the image, or " if image.image else ""
         raise Malformed(
             f"cannot tell what is inside `{image.reference}`{platform}: no source serves\n  " + "\n  ".join(reasons),
-            hint="attach an SBOM to the image, or set `[packages] sources` and `minimum`",
+            hint=f"{attach}set `[packages] sources` and `minimum` in relman.toml",
         )
