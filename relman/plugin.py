@@ -3,6 +3,7 @@
 from relman.compact.attached import attached_contents, lists_among
 from relman.compact.inband import embedded_contents
 from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
+from relman.git import Checkout, GitFailed, checkout_at
 from relman.hookspecs import (
     ActionsContext,
     ChannelReader,
@@ -28,6 +29,7 @@ __all__ = [
     "ChannelReader",
     "ChannelSettings",
     "ChannelWriter",
+    "Checkout",
     "CommitsContext",
     "ConfigError",
     "ContentsContext",
@@ -35,6 +37,7 @@ __all__ = [
     "Duration",
     "Executor",
     "GatesContext",
+    "GitFailed",
     "HttpResponse",
     "ImageUnderRead",
     "Malformed",
@@ -52,6 +55,7 @@ __all__ = [
     "Table",
     "Unequipped",
     "attached_contents",
+    "checkout_at",
     "embedded_contents",
     "hookimpl",
     "lists_among",

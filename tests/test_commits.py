@@ -354,13 +354,6 @@ def test_no_message_breaks_the_list(checkout: Checkout, headers: bytes, message:
     assert len(found[1].subject) <= 1000
 
 
-def test_more_text_than_the_limit_is_an_error(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, after = checkout.head, checkout.commit("x" * 5000)
-    monkeypatch.setattr(plugin, "OUTPUT_LIMIT", 4096)
-    with pytest.raises(Malformed, match="git printed more than"):
-        read(checkout, before, after)
-
-
 def test_a_long_range_takes_one_process(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = checkout.head
     stream = "".join(
