@@ -94,6 +94,11 @@ def commit(
     reason: str | None = None,
     reverted_by: str | None = None,
     variants: tuple[str, ...] = (),
+    co_authors: tuple[str, ...] = (),
+    bot: bool = False,
+    pull_request: int | None = None,
+    closes: tuple[int, ...] = (),
+    newcomers: tuple[str, ...] | None = (),
 ) -> Commit:
     """A commit whose hash is made from its subject; ``reverted_by`` is the subject of the one that takes it back."""
     return Commit(
@@ -106,6 +111,11 @@ def commit(
         reason=reason,
         reverted_by=sha(reverted_by) if reverted_by else None,
         variants=variants,
+        co_authors=co_authors,
+        bot=bot,
+        pull_request=pull_request,
+        closes=closes,
+        newcomers=newcomers,
     )
 
 
@@ -185,11 +195,22 @@ def small() -> Changelog:
             group("Dev Experience Images", [row("code", "1.100.2-1.el8", "1.100.3-1.el8")], ("bluefin-dx",)),
         ),
         commits=(
-            commit("feat: Add `iwd` (#2616)", type="feat"),
+            commit(
+                "feat: Add `iwd` (#2616)", type="feat", pull_request=2616, closes=(2601,), newcomers=("C. Newcomer",)
+            ),
+            commit(
+                "chore(deps): update actions (#2615)", type="chore", author="renovate[bot]", bot=True, pull_request=2615
+            ),
             commit('Revert "fix: pin mutter"', author="B. Maintainer"),
             commit("fix: pin mutter", type="fix", reverted_by='Revert "fix: pin mutter"'),
             commit("chore: tidy up", type="chore", reason="^chore"),
-            commit("feat(dx)!: drop docker extension", type="feat", breaking=True, variants=("bluefin-dx",)),
+            commit(
+                "feat(dx)!: drop docker extension",
+                type="feat",
+                breaking=True,
+                variants=("bluefin-dx",),
+                co_authors=("B. Maintainer",),
+            ),
         ),
         sections=(
             Section("known", 70, "Known issues", "- Sleep fails on one laptop."),
@@ -308,7 +329,10 @@ def pathological() -> Changelog:
             group("bluefin-dx on linux/arm64", [row("<details>", "1", "2")], ("bluefin-dx",), (ARM64,)),
             group("</summary></details>@octocat", [row("x", "1", "2")], ("bluefin-dx",), (LINUX_AMD64, ARM64)),
         ),
-        commits=tuple(commit(subject, author="Eve | <b>@evil</b>") for subject in HOSTILE_SUBJECTS),
+        commits=tuple(
+            commit(subject, author="Eve | <b>@evil</b>", co_authors=("[x](javascript:1)",), newcomers=("<i>@all|",))
+            for subject in HOSTILE_SUBJECTS
+        ),
         sections=(
             Section("open", 10, "Left open | <b>", "```\nnever closed\n\n<details>"),
             Section(

@@ -52,6 +52,11 @@ class Checkout:
         self.git("commit", "--quiet", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-m", message)
         return self.head
 
+    def commit_by(self, name: str, address: str, message: str) -> str:
+        self._clock += 60
+        self.git("commit", "--quiet", "--allow-empty", "-m", message, GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=address)
+        return self.head
+
     def merge(self, message: str, *branches: str) -> str:
         parents = [self.head, *(self.git("rev-parse", branch) for branch in branches)]
         return self.made(message, *parents)
@@ -354,7 +359,7 @@ def test_no_message_breaks_the_list(checkout: Checkout, headers: bytes, message:
     assert len(found[1].subject) <= 1000
 
 
-def test_a_long_range_takes_one_process(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_range_takes_two_processes(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = checkout.head
     stream = "".join(
         f"commit refs/heads/long\ncommitter A <a@b> {1_750_001_000 + n} +0000\ndata <<E\nfix: {n}\nE\n"
@@ -373,7 +378,7 @@ def test_a_long_range_takes_one_process(checkout: Checkout, tmp_path: Path, monk
     seen.write_text("")
     found = read(checkout, before, after)
     assert (len(found), found[0].subject, found[-1].subject) == (3000, "fix: 2999", "fix: 0")
-    assert seen.read_text() == "x\n"
+    assert seen.read_text() == "x\n" * 2
 
 
 # ------------------------------------------------------------------------------------------------------- reverts
@@ -470,3 +475,64 @@ def test_the_note_comes_first_as_it_was_written_and_a_blank_one_not_at_all(
     context = cast(SectionsContext, SimpleNamespace(note=text))
     expected = [] if markdown is None else [Section("note", 0, "From the maintainers", markdown)]
     assert list(note.relman_sections(context)) == expected
+
+
+# -------------------------------------------------------------------------------------------------------- people
+
+
+def test_co_authors_pull_requests_and_closed_issues_are_read_from_the_message(checkout: Checkout) -> None:
+    before = checkout.head
+    checkout.commit(
+        "fix: it (#12)\n\nFixes #7, closes: #9 and mentions #8.\n\n"
+        "Co-authored-by: Bob <bob@example.org>\nco-authored-by:  Ann <ann@example.org>\nCo-authored-by: nobody"
+    )
+    checkout.commit("Merge pull request #34 from x/y")
+    checkout.commit("Merge branch 'x'\n\nSee merge request group/project!56")
+    found = read(checkout, before, checkout.head)
+    assert [(c.pull_request, c.closes, c.co_authors) for c in found] == [
+        (56, (), ()),
+        (34, (), ()),
+        (12, (7, 9), ("Bob",)),
+    ]
+
+
+def test_programs_are_told_from_people(checkout: Checkout) -> None:
+    before = checkout.head
+    names = [
+        ("renovate[bot]", "29139614+renovate[bot]@users.noreply.github.com"),
+        ("Renovate Bot", "bot@example.org"),
+        ("github-actions", "a@example.org"),
+        ("Talbot", "talbot@example.org"),
+        ("Robot Fan", "fan@example.org"),
+    ]
+    for name, address in names:
+        checkout.commit_by(name, address, name)
+    found = read(checkout, before, checkout.head)
+    assert [commit.bot for commit in reversed(found)] == [True, True, True, False, False]
+    assert [commit.newcomers for commit in reversed(found)] == [(), (), (), ("Talbot",), ("Robot Fan",)]
+
+
+def test_newcomers_are_counted_over_the_whole_history(checkout: Checkout) -> None:
+    checkout.commit_by("Old Hand", "1+old@users.noreply.github.com", "one\n\nCo-authored-by: Helper <help@example.org>")
+    checkout.commit_by("Moved", "moved@old.example.org", "two")
+    before = checkout.commit("three")
+    checkout.commit_by("Other Name", "2+old@users.noreply.github.com", "known by address")
+    checkout.commit_by("moved", "moved@new.example.org", "known by name")
+    checkout.commit_by("New", "new@example.org", "first\n\nCo-authored-by: Helper <help@example.org>")
+    checkout.commit_by("New", "new@example.org", "second\n\nCo-authored-by: Newer <newer@example.org>")
+    found = read(checkout, before, checkout.head)
+    assert [(commit.subject, commit.newcomers) for commit in found] == [
+        ("second", ("Newer",)),
+        ("first", ("New",)),
+        ("known by name", ()),
+        ("known by address", ()),
+    ]
+
+
+def test_where_the_history_is_cut_nobody_can_tell_who_is_new(checkout: Checkout, tmp_path: Path) -> None:
+    before = checkout.commit("one")
+    checkout.commit_by("New", "new@example.org", "two")
+    after = checkout.commit("three")
+    shallow = checkout.clone(tmp_path / "shallow", "--depth=3")
+    assert [commit.newcomers for commit in read(shallow, before, after)] == [None, None]
+    assert [commit.newcomers for commit in read(checkout, before, after)] == [(), ("New",)]

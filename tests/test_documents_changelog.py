@@ -210,6 +210,11 @@ _commits = st.builds(
     breaking=st.booleans(),
     reverted_by=st.none() | _text,
     variants=_texts,
+    co_authors=_texts,
+    bot=st.booleans(),
+    pull_request=st.none() | st.integers(1, 10**9),
+    closes=st.lists(st.integers(1, 10**9), max_size=2).map(tuple),
+    newcomers=st.none() | _texts,
 )
 _groups = st.builds(
     Group, _text, _texts, st.lists(_platforms, max_size=2).map(tuple), st.lists(_rows, max_size=2).map(tuple)

@@ -76,7 +76,7 @@ def test_classic_majors_and_commits_are_those_of_todays_notes() -> None:
         "feat: Add `iwd` (#2616)",
         "A. Maintainer",
     ]
-    assert len(commits.rows) == 4
+    assert len(commits.rows) == 5
 
 
 def test_classic_notes_of_nothing_say_so() -> None:

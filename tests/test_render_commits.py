@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from relman.render.tables import undone
-from relman.render.values import commit_groups
+from relman.render.commits import commit_groups, undone
+from relman.render.forge import Forge
 from tests import changelogs
 from tests.changelogs import changelog, commit, variant
 from tests.notes_reading import notes, read_tables
@@ -21,6 +21,7 @@ def test_commits_are_under_their_kind_and_what_was_left_out_is_counted() -> None
             commit("chore: a", reason="^chore"),
             commit("chore: b", reason="^chore"),
             commit("Merge c", reason="^Merge "),
+            commit("ci: faster", type="ci"),
         )
     )
 
@@ -30,6 +31,7 @@ def test_commits_are_under_their_kind_and_what_was_left_out_is_counted() -> None
         ("Breaking changes", ["feat!: new"]),
         ("Features", ["feat: one"]),
         ("Fixes", ["fix: two"]),
+        ("Build and maintenance", ["ci: faster"]),
         ("Other", ["Update things"]),
     ]
     assert "\n3 commits left out: `^chore` 2, `^Merge` 1.\n" in notes(made)
@@ -89,3 +91,64 @@ def test_a_commit_of_some_variants_says_which() -> None:
     )
 
     assert [line[1] for line in read_tables(notes(made))[1].rows] == ["one (only a)", "two", "three"]
+
+
+def test_what_bots_wrote_stands_apart_unless_it_breaks_something() -> None:
+    made = changelog(
+        commits=(
+            commit("feat: one", type="feat"),
+            commit("chore: update a", type="chore", author="renovate[bot]", bot=True),
+            commit("chore!: drop b", type="chore", author="renovate[bot]", bot=True, breaking=True),
+        )
+    )
+
+    tables = [[line[1] for line in table.rows] for table in read_tables(notes(made))[1:]]
+
+    assert tables == [["chore!: drop b"], ["feat: one"], ["chore: update a"]]
+    assert "<summary>1 commit by bots</summary>" in notes(made)
+
+
+def test_co_authors_are_credited_beside_the_author() -> None:
+    made = changelog(commits=(commit("a", author="Ann", co_authors=("Bob", "C|D")),))
+
+    assert read_tables(notes(made))[1].rows[0][2] == "Ann with Bob, C|D"
+
+
+def test_pull_requests_and_closed_issues_are_linked_once() -> None:
+    one = commit("fix: it (#12)", pull_request=12, closes=(7, 12, 9))
+    page = "https://github.com/ublue-os/bluefin/issues"
+
+    assert f"| fix: it ([#12]({page}/12)), closes [#7]({page}/7), [#9]({page}/9) |" in notes(changelog(commits=(one,)))
+    assert "| fix: it (#12), closes #7, #9 |" in notes(changelog(commits=(one,), repository_url=None))
+
+
+def test_those_who_are_here_for_the_first_time_are_welcomed_the_first_of_them_first() -> None:
+    late = commit("fix: b (#3)", pull_request=3, newcomers=("Bob", "*Eve*"))
+    early = commit("chore: a", reason="^chore", newcomers=("Ann",))
+    made = changelog(commits=(late, commit("c", newcomers=None), early), repository_url=None)
+
+    assert notes(made).partition("## New contributors\n\n")[2].split("\n\n")[:2] == [
+        "Welcome, and thank you:",
+        f"- **Ann**: chore: a (`{early.short}`)\n"
+        f"- **Bob**: fix: b (#3) (`{late.short}`)\n"
+        f"- **\\*Eve\\***: fix: b (#3) (`{late.short}`)",
+    ]
+    assert "New contributors" not in notes(changelog(commits=(commit("c", newcomers=None),)))
+
+
+def test_addresses_are_those_of_the_forge() -> None:
+    github, gitlab = Forge.at("https://github.com/a/b/"), Forge.at("https://gitlab.gnome.org/a/b")
+    sha = "ab" * 20
+
+    assert [github.commit(sha), github.pull_request(1), github.issue(2)] == [
+        f"https://github.com/a/b/commit/{sha}",
+        "https://github.com/a/b/issues/1",
+        "https://github.com/a/b/issues/2",
+    ]
+    assert [gitlab.commit(sha), gitlab.pull_request(1), gitlab.issue(2)] == [
+        f"https://gitlab.gnome.org/a/b/-/commit/{sha}",
+        "https://gitlab.gnome.org/a/b/-/merge_requests/1",
+        "https://gitlab.gnome.org/a/b/-/issues/2",
+    ]
+    assert Forge.at("javascript:alert(1)") == Forge.at(None) == Forge(None)
+    assert github.commit("../../evil") is None

@@ -139,7 +139,7 @@ def _row_document(row: Row) -> RowDocument:
 
 
 def _commit_document(commit: Commit) -> CommitDocument:
-    return CommitDocument(
+    document = CommitDocument(
         sha=commit.sha,
         subject=commit.subject,
         author=commit.author,
@@ -151,6 +151,17 @@ def _commit_document(commit: Commit) -> CommitDocument:
         reverted_by=commit.reverted_by,
         variants=list(commit.variants),
     )
+    if commit.co_authors:
+        document["co_authors"] = list(commit.co_authors)
+    if commit.bot:
+        document["bot"] = True
+    if commit.pull_request is not None:
+        document["pull_request"] = commit.pull_request
+    if commit.closes:
+        document["closes"] = list(commit.closes)
+    if commit.newcomers != ():
+        document["newcomers"] = None if commit.newcomers is None else list(commit.newcomers)
+    return document
 
 
 def changelog_from_document(document: object, *, what: str = "the changelog") -> Changelog:
@@ -248,6 +259,7 @@ def _row(read: RowDocument) -> Row:
 
 
 def _commit(read: CommitDocument) -> Commit:
+    newcomers = read.get("newcomers", [])
     return Commit(
         sha=read["sha"],
         subject=read["subject"],
@@ -259,4 +271,9 @@ def _commit(read: CommitDocument) -> Commit:
         reason=read["reason"],
         reverted_by=read["reverted_by"],
         variants=tuple(read["variants"]),
+        co_authors=tuple(read.get("co_authors", ())),
+        bot=read.get("bot", False),
+        pull_request=read.get("pull_request"),
+        closes=tuple(read.get("closes", ())),
+        newcomers=None if newcomers is None else tuple(newcomers),
     )

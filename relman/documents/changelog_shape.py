@@ -65,7 +65,10 @@ class GroupDocument(TypedDict):
 
 
 class CommitDocument(TypedDict):
-    """A commit of the range: listed, or left out for a reason."""
+    """A commit of the range: listed, or left out for a reason.
+
+    The keys at the end are there only where they say something; ``newcomers`` is null where nobody can tell.
+    """
 
     sha: Name
     subject: str
@@ -77,6 +80,11 @@ class CommitDocument(TypedDict):
     reason: str | None
     reverted_by: str | None
     variants: list[str]
+    co_authors: NotRequired[list[str]]
+    bot: NotRequired[bool]
+    pull_request: NotRequired[int]
+    closes: NotRequired[list[int]]
+    newcomers: NotRequired[list[str] | None]
 
 
 class FixDocument(TypedDict):

@@ -14,6 +14,11 @@ class Commit:
 
     ``listed`` is false where a rule of the configuration left it out, which ``reason`` then names. ``reverted_by`` is
     the commit that takes this one back. ``variants`` are those whose range holds it.
+
+    ``co_authors`` are the names of those who wrote it together with ``author``; ``bot`` says that a program did.
+    ``pull_request`` is the number of the request that brought it, ``closes`` are those of the issues that it closes.
+    ``newcomers`` are the people whose first contribution to the whole history this is; `None` where the history is
+    not all there, so that nobody can tell.
     """
 
     sha: str
@@ -26,6 +31,11 @@ class Commit:
     reason: str | None = None
     reverted_by: str | None = None
     variants: tuple[str, ...] = ()
+    co_authors: tuple[str, ...] = ()
+    bot: bool = False
+    pull_request: int | None = None
+    closes: tuple[int, ...] = ()
+    newcomers: tuple[str, ...] | None = ()
 
     def __post_init__(self) -> None:
         if self.listed == (self.reason is not None):

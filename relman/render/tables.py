@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from relman.model.changelog import Changelog, Commit, Group, Major, PackageName, Row
+from relman.model.changelog import Changelog, Group, Major, PackageName, Row
 from relman.model.diff import ChangeKind
 
 SYMBOLS: Mapping[ChangeKind, str] = {
@@ -222,32 +222,3 @@ def _major_lines(found: Sequence[Major]) -> tuple[MajorLine, ...]:
         )
         for major in found
     )
-
-
-def undone(commits: tuple[Commit, ...]) -> tuple[tuple[Commit, Commit], ...]:
-    """Each commit that was taken back, with the commit that does so, where both are in the range.
-
-    A revert that was itself taken back undoes nothing: then the first commit stands again.
-    """
-    by_sha = {commit.sha: commit for commit in commits}
-    alive: dict[str, bool] = {}
-    pairs = []
-    for commit in _oldest_last(commits, by_sha):
-        reverter = by_sha.get(commit.reverted_by or "")
-        alive[commit.sha] = reverter is None or not alive.get(reverter.sha, True)
-        if reverter is not None and not alive[commit.sha]:
-            pairs.append((commit, reverter))
-    return tuple(pairs)
-
-
-def _oldest_last(commits: tuple[Commit, ...], by_sha: Mapping[str, Commit]) -> Iterator[Commit]:
-    """The commits so that each stands after the one that reverts it; a circle is broken where it is met."""
-    done: set[str] = set()
-    for commit in commits:
-        chain: list[Commit] = []
-        step: Commit | None = commit
-        while step is not None and step.sha not in done:
-            done.add(step.sha)
-            chain.append(step)
-            step = by_sha.get(step.reverted_by or "")
-        yield from reversed(chain)

@@ -51,7 +51,9 @@ def _interleaved(ranges: Iterable[CommitRange]) -> Iterable[str]:
 def _joined(seen: Sequence[tuple[Commit, tuple[str, ...]]]) -> Commit:
     variants = dict.fromkeys(name for _, names in seen for name in names)
     reverted_by = next((commit.reverted_by for commit, _ in seen if commit.reverted_by), None)
-    return replace(seen[0][0], variants=tuple(variants), reverted_by=reverted_by)
+    told = [commit.newcomers for commit, _ in seen if commit.newcomers is not None]
+    newcomers = tuple(dict.fromkeys(name for names in told for name in names)) if told else None
+    return replace(seen[0][0], variants=tuple(variants), reverted_by=reverted_by, newcomers=newcomers)
 
 
 def apply_rules(commits: Iterable[Commit], exclude: Sequence[re.Pattern[str]]) -> tuple[Commit, ...]:

@@ -11,18 +11,21 @@ from typing import NamedTuple
 from relman.model.changelog import Commit
 from relman.plugin import Checkout, CommitsContext, GitFailed, Malformed, NotFound, RelmanError, checkout_at, hookimpl
 from relman_plugins.changelog import conventional
+from relman_plugins.changelog.people import Known, Person
 
 SUBJECT_LIMIT = 1000
 """Characters of a subject that are kept."""
 
 _REVISION = re.compile(r"[0-9a-fA-F]{7,64}")
-_FORMAT = "%H%x00%P%x00%an%x00%s%x00%B"
+_FORMAT = "%H%x00%P%x00%an%x00%aN%x00%aE%x00%s%x00%B"
+_PEOPLE = "%aN%x00%aE%x00%(trailers:key=Co-authored-by,separator=%x0a,unfold=true)"
 
 
 class _Read(NamedTuple):
     sha: str
     parents: tuple[str, ...]
     author: str
+    person: Person  # the author, by the name and address that the project's .mailmap gives
     subject: str
     message: str
 
@@ -46,7 +49,8 @@ def relman_commits(context: CommitsContext) -> tuple[Commit, ...]:
                 f"`{checkout}` is a shallow clone that is cut between `{before}` and `{after}`",
                 hint=f"run `git -C {shlex.quote(str(checkout))} fetch --unshallow`, or clone with its whole history",
             )
-    return _told(commits)
+        known = _contributors(repository, before) if commits and not repository.shallow else None
+    return _told(commits, known)
 
 
 def _range(repository: Checkout, before: str, after: str) -> tuple[_Read, ...]:
@@ -56,13 +60,35 @@ def _range(repository: Checkout, before: str, after: str) -> tuple[_Read, ...]:
         output = repository.git("log", *arguments, f"{after}^{{commit}}", f"^{before}^{{commit}}", "--")
     except GitFailed as error:
         raise _explained(repository, before, after, error) from error
-    fields = output.split("\0")
-    if fields.pop() or len(fields) % 5:
-        raise Malformed(f"`git log` in `{repository.path}` printed something else than was asked for")
     return tuple(
-        _Read(sha, tuple(parents.split()), _bounded(author), _bounded(subject), message)
-        for sha, parents, author, subject, message in zip(*[iter(fields)] * 5, strict=True)
+        _Read(
+            sha, tuple(parents.split()), _bounded(author), Person(_bounded(name), address), _bounded(subject), message
+        )
+        for sha, parents, author, name, address, subject, message in _fields(repository, output, 7)
     )
+
+
+def _fields(repository: Checkout, output: str, count: int) -> Iterable[tuple[str, ...]]:
+    fields = output.split("\0")
+    if fields.pop() or len(fields) % count:
+        raise Malformed(f"`git log` in `{repository.path}` printed something else than was asked for")
+    return zip(*[iter(fields)] * count, strict=True)
+
+
+def _contributors(repository: Checkout, before: str) -> Known:
+    """Everybody who wrote something that was there at ``before``."""
+    known = Known()
+    try:
+        output = repository.git("log", "-z", "--encoding=UTF-8", f"--format={_PEOPLE}", f"{before}^{{commit}}", "--")
+    except GitFailed as error:
+        raise _explained(repository, before, before, error) from error
+    for name, address, trailers in _fields(repository, output, 3):
+        known.add([Person(name, address), *_co_authors(trailers)])
+    return known
+
+
+def _co_authors(message: str) -> tuple[Person, ...]:
+    return tuple(Person(name, address) for name, address in conventional.co_authors(message))
 
 
 def _bounded(text: str) -> str:
@@ -86,9 +112,13 @@ def _explained(repository: Checkout, before: str, after: str, error: GitFailed) 
     )
 
 
-def _told(commits: tuple[_Read, ...]) -> tuple[Commit, ...]:
+def _told(commits: tuple[_Read, ...], known: Known | None) -> tuple[Commit, ...]:
     readings = {commit.sha: conventional.read(commit.subject, commit.message) for commit in commits}
     taken_back = _taken_back(commits, {sha: reading.reverts for sha, reading in readings.items()})
+    newcomers: dict[str, tuple[str, ...]] = {}
+    for commit in reversed(commits) if known else ():
+        assert known
+        newcomers[commit.sha] = known.newcomers([commit.person, *_co_authors(commit.message)])
     return tuple(
         Commit(
             sha=commit.sha,
@@ -98,6 +128,13 @@ def _told(commits: tuple[_Read, ...]) -> tuple[Commit, ...]:
             scope=readings[commit.sha].scope,
             breaking=readings[commit.sha].breaking,
             reverted_by=taken_back.get(commit.sha),
+            co_authors=tuple(
+                dict.fromkeys(name for name, _ in readings[commit.sha].co_authors if name != commit.author)
+            ),
+            bot=commit.person.bot or Person(commit.author, "").bot,
+            pull_request=readings[commit.sha].pull_request,
+            closes=readings[commit.sha].closes,
+            newcomers=newcomers[commit.sha] if known else None,
         )
         for commit in commits
     )
