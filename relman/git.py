@@ -111,6 +111,28 @@ class Checkout:
                 found[name] = about.split()[2]
         return found
 
+    def deleted(self, revision: str, folder: str) -> Mapping[str, str]:
+        """The files right below ``folder`` that were deleted in the history of ``revision``, with their last content.
+
+        Of one that was deleted several times, the latest counts. Whether it is there again, this does not say.
+        """
+        place = folder.strip("/")
+        arguments = ("--diff-filter=D", "--no-renames", "--raw", "--no-abbrev", "-z", "--format=")
+        output = self.git("log", *arguments, f"{revision}^{{commit}}", "--", f":(top,literal){place}")
+        found: dict[str, str] = {}
+        fields = [field for field in output.split("\0") if field.strip("\n")]
+        for about, path in zip(fields[::2], fields[1::2], strict=False):
+            parent, _, name = path.rpartition("/")
+            if parent == place and about.lstrip("\n").startswith(":100"):
+                found.setdefault(name, about.split()[2])
+        return found
+
+    @property
+    def work_tree(self) -> Path | None:
+        """The folder of the files, or `None` for a bare repository."""
+        folder = self._repo.working_tree_dir
+        return Path(folder) if folder else None
+
     def content(self, id: str, *, limit: int) -> bytes:
         """The content with this id. Raises `Malformed` where it has more than ``limit`` bytes."""
         return self.raw("cat-file", "blob", id, limit=limit)

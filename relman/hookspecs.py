@@ -156,7 +156,9 @@ class SectionsContext:
     """What sections are written from.
 
     ``release`` is `None` for two images given by hand. ``diffs`` are all of them, exact or not. ``note`` is the text
-    of `--note`, or `None`. ``records`` are those of the stream, newest first.
+    of `--note`, or `None`. ``records`` are those of the stream, newest first. ``checkout`` is the git repository, and
+    `None` where it does not have the revisions of the images; ``highlights`` and ``known_issues`` are the folders in it
+    that hold what people wrote, `None` where the configuration names none.
     """
 
     release: Release | None
@@ -165,6 +167,9 @@ class SectionsContext:
     records: tuple[Record, ...]
     note: str | None
     settings: Settings
+    checkout: Path | None = None
+    highlights: str | None = None
+    known_issues: str | None = None
 
 
 @hookspec

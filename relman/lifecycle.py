@@ -97,6 +97,9 @@ class Lifecycle:
             records=self.ledger.records(stream.name) if stream else (),
             note=note,
             settings=SettingsOf(self.config, self.slots, stream),
+            checkout=None if commits.missing else self.config.checkout,
+            highlights=self.config.notes.highlights,
+            known_issues=self.config.notes.known_issues,
         )
         sections: tuple[Section, ...] = tuple(
             section

@@ -4,6 +4,7 @@ from relman.compact.attached import attached_contents, lists_among
 from relman.compact.inband import embedded_contents
 from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
 from relman.git import Checkout, GitFailed, checkout_at
+from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
 from relman.hookspecs import (
     ActionsContext,
     ChannelReader,
@@ -36,10 +37,13 @@ __all__ = [
     "ContentsSource",
     "Duration",
     "Executor",
+    "Fragment",
     "GatesContext",
     "GitFailed",
     "HttpResponse",
     "ImageUnderRead",
+    "KnownIssue",
+    "KnownIssues",
     "Malformed",
     "Manifest",
     "NotFound",
@@ -57,6 +61,8 @@ __all__ = [
     "attached_contents",
     "checkout_at",
     "embedded_contents",
+    "fragments_between",
     "hookimpl",
+    "known_issues_at",
     "lists_among",
 ]

@@ -43,6 +43,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "packages": ("contents", "oci:images/base:stable"),
     "plugins": ("plugins",),
     "cache": ("cache",),
+    "check": ("check",),
     "published": ("contents", "oci:images/base:stable", "--publish", "--yes"),
     "embedded": ("contents", "oci:images/base:stable", "--embed", "--yes"),
 }

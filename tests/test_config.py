@@ -472,10 +472,18 @@ def test_without_a_file_there_is_enough_to_compare_images(tmp_path: Path) -> Non
         config.stream("stable")
 
 
-def test_keys_that_are_not_read_yet_are_said_so(tmp_path: Path) -> None:
-    config = load(tmp_path, BASE + '[changelog]\nhighlights = "changes/"\nknown_issues = "known/"\n')
+def test_folders_of_handwritten_notes_are_below_the_root_of_the_repository(tmp_path: Path) -> None:
+    config = load(tmp_path, BASE + '[changelog]\nhighlights = "changes/"\nknown_issues = "docs/known"\n')
 
-    assert [sentence.split("`")[1] for sentence in config.unread] == ["changelog.known_issues", "changelog.highlights"]
+    assert (config.notes.highlights, config.notes.known_issues) == ("changes", "docs/known")
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../up", "a//b", "./a", "HEAD:a", ""])
+def test_a_folder_that_is_none_of_the_repository_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, BASE + f'[changelog]\nhighlights = "{folder}"\n')
+
+    assert "changelog.highlights" in "\n".join(caught.value.problems)
 
 
 # ---------------------------------------------------------------------------------------------- where it lies

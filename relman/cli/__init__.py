@@ -28,6 +28,7 @@ from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageErr
         "records": ("relman.cli.records:records", "what was released, and what came of it"),
         "tags": ("relman.cli.tags:tags", "a repository's tags, as the streams read them"),
         "contents": ("relman.cli.contents:contents", "the packages inside an image; attach the list to it"),
+        "check": ("relman.cli.check:check", "configuration, templates and handwritten notes, for pull requests"),
         "cache": ("relman.cli.cache:cache", "lists that earlier runs read, and how to be rid of them"),
         "plugins": ("relman.cli.plugins:plugins", "who answers which hook, in which order"),
         "schema": ("relman.cli.schema:schema", "the JSON Schema of a document"),

@@ -1,4 +1,4 @@
-"""What a step of GitHub Actions gets from relman: outputs, a summary, masks.
+"""What a step of GitHub Actions gets from relman: outputs, a summary, masks, annotations.
 
 Source: GitHub's "Workflow commands for GitHub Actions" (GITHUB_OUTPUT with a delimiter, GITHUB_STEP_SUMMARY).
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from relman.errors import RelmanError
 from relman.model.plan import Plan
+from relman.redaction import redact
 
 SUMMARY_LIMIT = 1024 * 1024
 """The largest summary of a step, in bytes."""
@@ -40,6 +42,23 @@ def summary(markdown: str, environ: Mapping[str, str] = os.environ) -> None:
     if len(markdown.encode()) > SUMMARY_LIMIT:
         markdown = "The notes are too long for a step's summary (1 MiB); see the file that relman wrote.\n"
     _append(file, markdown if markdown.endswith("\n") else markdown + "\n")
+
+
+def annotate(faults: Iterable[tuple[str, int | None, str]], environ: Mapping[str, str] = os.environ) -> None:
+    """Show each fault (file, line, message) beside its line in the pull request; nothing outside of a step."""
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return
+    for file, line, message in faults:
+        place = f"file={_property(file)}" + (f",line={line}" if line else "")
+        print(f"::error {place}::{_data(redact(message))}", file=sys.stderr)  # noqa: T201  the runner reads both streams
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def of_plan(plan: Plan, *, notes_file: str | None = None, plan_file: str | None = None) -> Mapping[str, str]:

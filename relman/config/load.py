@@ -99,11 +99,7 @@ def _build(
     templates = folder / (changelog.templates or "templates")
     unread = [
         f"`{key}` is not read by this version of relman"
-        for key, value in (
-            ("changelog.known_issues", changelog.known_issues),
-            ("changelog.highlights", changelog.highlights),
-            ("ledger.branch", tables.ledger.branch),
-        )
+        for key, value in (("ledger.branch", tables.ledger.branch),)
         if value
     ]
     if tables.ledger.branch:
@@ -142,6 +138,8 @@ def _build(
             changelog.commits.required,
             changelog.commits.authors,
             templates if exists and (changelog.templates or templates.is_dir()) else None,
+            changelog.highlights,
+            changelog.known_issues,
         ),
         ledger=folder / (tables.ledger.path or "releases"),
         channels=channels,

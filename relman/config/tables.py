@@ -42,12 +42,20 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    parts = text.strip("/").split("/")
+    if text.startswith("/") or ":" in text or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"`{text}` is not a folder of the git repository: write it from the root, such as `changes/`")
+    return "/".join(parts)
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 PlatformText = Annotated[str, AfterValidator(_platform)]
 PatternText = Annotated[str, AfterValidator(_dated)]
 MovingText = Annotated[str, AfterValidator(_moving)]
 Expression = Annotated[str, AfterValidator(_expression)]
+Folder = Annotated[str, AfterValidator(_folder)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
@@ -186,8 +194,8 @@ class ChangelogTable(Table):
     title: Text | None = None
     commits: CommitsTable = CommitsTable()
     templates: Text | None = None
-    known_issues: Text | None = None
-    highlights: Text | None = None
+    known_issues: Folder | None = None
+    highlights: Folder | None = None
 
 
 class LedgerTable(Table):

@@ -51,13 +51,18 @@ class Packages:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides."""
+    """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides.
+
+    ``highlights`` and ``known_issues`` are folders of the git repository, from its root.
+    """
 
     title: str = DEFAULT_TITLE
     exclude: tuple[re.Pattern[str], ...] = ()
     required: bool = True
     authors: bool = False
     templates: Path | None = None
+    highlights: str | None = None
+    known_issues: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from relman.documents.changelog_shape import ChangelogDocument
+from relman.documents.check import CheckDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
 from relman.documents.lists import (
@@ -33,6 +34,7 @@ _DOCUMENTS: dict[str, Any] = {
     "packages": PackagesDocument,
     "published": PublishedDocument,
     "embedded": EmbeddedDocument,
+    "check": CheckDocument,
     "cache": CacheDocument,
     "tags": TagsDocument,
     "records": RecordsDocument,
