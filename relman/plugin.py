@@ -21,6 +21,8 @@ from relman.hookspecs import (
     Slot,
     hookimpl,
 )
+from relman.registry.evidence import EvidenceLost, copy_evidence
+from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 from relman.settings import ChannelSettings, Duration, Secret, Table
 
@@ -36,6 +38,7 @@ __all__ = [
     "ContentsContext",
     "ContentsSource",
     "Duration",
+    "EvidenceLost",
     "Executor",
     "Fragment",
     "GatesContext",
@@ -60,9 +63,11 @@ __all__ = [
     "Unequipped",
     "attached_contents",
     "checkout_at",
+    "copy_evidence",
     "embedded_contents",
     "fragments_between",
     "hookimpl",
     "known_issues_at",
     "lists_among",
+    "lost_evidence",
 ]

@@ -234,8 +234,8 @@ def test_a_stream_that_lives_elsewhere_is_copied_to_before_any_tag_moves(world: 
     assert [action.target for action in found if action.kind == "copy"] == ["copy:os", "copy:os-dx"]
     needs = by_target(found)
     assert {target: needs[target] for target in needs if target.endswith(":stable")} == {
-        "tag:os:stable": ["copy:os"],
-        "tag:os-dx:stable": ["copy:os-dx"],
+        "tag:os:stable": ["evidence:os"],
+        "tag:os-dx:stable": ["evidence:os-dx"],
     }
     assert found[0].payload == {
         "from": f"{PREFIX}/os@{world.holds('os:testing')}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from relman.model.oci import Digest, Reference, parse_reference
@@ -10,18 +11,21 @@ from relman.model.plan import Action, Stage, action_key
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
+    EvidenceLost,
     Malformed,
     NotFound,
     RegistryReader,
     RegistryWriter,
     StalePlan,
+    copy_evidence,
     hookimpl,
+    lost_evidence,
 )
 
 
 @hookimpl
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
-    """A copy where the stream lives elsewhere, then a move for every tag; dated tags wait for all the others."""
+    """Where the stream lives elsewhere a copy with all evidence, then a move for every tag; dated tags come last."""
     release = context.release
     moving: list[str] = []
     copied: dict[str, tuple[str, ...]] = {}
@@ -35,8 +39,16 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
                 target=f"copy:{candidate.variant.name}",
                 payload={"from": str(source.repository.digest(candidate.image.digest)), "to": str(target)},
             )
-            copied[candidate.variant.name] = (copy.key,)
-            yield copy
+            evidence = Action(
+                kind="evidence",
+                stage=Stage.PREPARE,
+                key=action_key(release.id, f"evidence:{candidate.variant.name}"),
+                target=f"evidence:{candidate.variant.name}",
+                needs=(copy.key,),
+                payload=copy.payload,
+            )
+            copied[candidate.variant.name] = (evidence.key,)
+            yield from (copy, evidence)
     for dated in (False, True):
         needs = tuple(moving) if dated else ()
         for candidate in release.candidates:
@@ -60,9 +72,9 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
 
 
 @hookimpl
-def relman_executors() -> tuple[TagExecutor, CopyExecutor]:
-    """Those that move tags and copy images."""
-    return (TagExecutor(), CopyExecutor())
+def relman_executors() -> tuple[TagExecutor, CopyExecutor, EvidenceExecutor]:
+    """Those that move tags, and copy images with what is attached to them."""
+    return (TagExecutor(), CopyExecutor(), EvidenceExecutor())
 
 
 class TagExecutor:
@@ -157,6 +169,45 @@ class CopyExecutor:
 
     def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
         """Nothing to take back: nobody sees an image without a tag, and deleting may take others' tags with it."""
+        return None
+
+
+class EvidenceExecutor:
+    """Copies what is attached to an image: signatures, attestations, SBOMs, as referrers and under cosign's tags.
+
+    It comes before any tag is moved, so that nobody pulls an image that cannot be verified yet.
+    """
+
+    kind = "evidence"
+    scope: Literal["registry"] = "registry"
+
+    def describe(self, action: Action) -> str:
+        """`copy signatures, attestations and SBOMs of a@sha256:… to b`."""
+        return f"copy signatures, attestations and SBOMs of {action.text('from')} to {action.text('to')}"
+
+    def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
+        """Adopted where all of it is there."""
+        source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
+        try:
+            missing = lost_evidence(reader, source, target)
+        except NotFound:  # the image itself is not there yet
+            return None
+        return None if missing else _receipt(action, ReceiptState.ADOPTED)
+
+    def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
+        """Bring what is missing; nothing that is there is taken away."""
+        source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
+        brought = copy_evidence(writer, source, target)
+        return replace(_receipt(action, ReceiptState.DONE), detail=f"{len(brought)} brought")
+
+    def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
+        """All that is attached there is attached here. Raises `EvidenceLost` naming what is not."""
+        source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
+        if missing := lost_evidence(reader, source, target):
+            raise EvidenceLost(missing, target)
+
+    def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
+        """Nothing to take back: it is about a digest, and true of it."""
         return None
 
 

@@ -1,0 +1,172 @@
+"""Evidence: what vouches for an image and what describes it. Signatures, attestations, SBOMs, in every place they have.
+
+Those places are referrers, listed by API or by the fallback tag (distribution spec 1.1), and the tags that cosign has
+written since before there were referrers: `sha256-<hex>.sig`, `.att`, `.sbom` (cosign, specs/SIGNATURE_SPEC.md). What
+is attached may have evidence of its own, such as the signature of an SBOM. No copy tool carries all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from relman.errors import Malformed, NotFound
+from relman.model.oci import Descriptor, Digest, Reference, Repository
+from relman.registry.attaching import CAREFUL, Patience, list_under_tag
+from relman.registry.carrying import family, require_pinned
+from relman.registry.manifests import encode, read_manifest, read_object
+from relman.registry.protocol import INDEXES, RegistryReader, RegistryWriter
+
+SUFFIXES = (".sig", ".att", ".sbom")
+"""What cosign puts behind a digest to make a tag of it."""
+
+MOST = 1000
+"""Pieces of evidence of one image that are followed."""
+_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One piece: a manifest that is about ``subject``. ``tag`` is the tag of cosign's that holds it, else `None`."""
+
+    subject: Digest
+    descriptor: Descriptor
+    tag: str | None = None
+
+    def __str__(self) -> str:
+        kind = self.descriptor.artifact_type or self.descriptor.media_type
+        where = f"the tag `{self.tag}`" if self.tag else f"`{self.descriptor.digest.short}` ({kind})"
+        return f"{where} of `{self.subject.short}`"
+
+
+def evidence_of(reader: RegistryReader, image: Reference) -> tuple[Evidence, ...]:
+    """Everything that is attached to a pinned image and to each of its platforms, and what is attached to that.
+
+    In the order in which it was found: of the index, of its children, then of what was found. Raises `NotFound` where
+    the image lacks a part, `Malformed` where there is more than can be followed.
+    """
+    require_pinned(image)
+    repository = image.repository
+    found: dict[tuple[Digest, str | None], Evidence] = {}
+    waiting = [manifest.descriptor.digest for manifest in reversed(family(reader, image))]
+    seen = set(waiting)
+    for _ in range(_DEPTH):
+        further: list[Digest] = []
+        for subject in waiting:
+            for piece in _attached(reader, repository, subject):
+                found.setdefault((piece.descriptor.digest, piece.tag), piece)
+                if piece.descriptor.digest not in seen:
+                    seen.add(piece.descriptor.digest)
+                    further.append(piece.descriptor.digest)
+            if len(found) > MOST:
+                raise Malformed(f"more than {MOST} signatures, attestations and SBOMs are attached to `{image}`")
+        if not further:
+            return tuple(found.values())
+        waiting = further
+    raise Malformed(f"what is attached to `{image}` has evidence of its own, more than {_DEPTH} deep")
+
+
+def _attached(reader: RegistryReader, repository: Repository, subject: Digest) -> Iterator[Evidence]:
+    for descriptor in reader.referrers(repository, subject):
+        yield Evidence(subject, descriptor)
+    for suffix in SUFFIXES:
+        tag = f"{subject.fallback_tag}{suffix}"
+        held = reader.resolve(repository.tag(tag))
+        if held is not None:
+            yield Evidence(subject, held, tag)
+
+
+def lost(reader: RegistryReader, image: Reference, target: Repository) -> tuple[Evidence, ...]:
+    """What is attached to ``image`` and not to the same image in ``target``; empty where nothing is missing.
+
+    A tag of cosign's in ``target`` may hold more signatures than the one here, but none of these may be missing.
+    """
+    require_pinned(image)
+    assert image.digest
+    here = evidence_of(reader, image)
+    there = evidence_of(reader, target.digest(image.digest)) if here else ()
+    listed = {(piece.subject, piece.descriptor.digest) for piece in there if piece.tag is None}
+    tags = {piece.tag: piece for piece in there if piece.tag}
+
+    def missing(piece: Evidence) -> bool:
+        if piece.tag is None:
+            return (piece.subject, piece.descriptor.digest) not in listed
+        held = tags.get(piece.tag)
+        if held is None:
+            return True
+        return held.descriptor.digest != piece.descriptor.digest and not _holds(
+            reader, target.digest(held.descriptor.digest), image.repository.digest(piece.descriptor.digest)
+        )
+
+    return tuple(piece for piece in here if missing(piece))
+
+
+def _holds(reader: RegistryReader, larger: Reference, smaller: Reference) -> bool:
+    """Whether the manifest of signatures ``larger`` has every layer of ``smaller``."""
+    return _layers(reader, smaller) <= _layers(reader, larger)
+
+
+def _layers(reader: RegistryReader, reference: Reference) -> frozenset[bytes]:
+    """A manifest's layers as JSON: the signatures themselves are in the annotations."""
+    manifest = reader.manifest(reference)
+    if manifest.descriptor.media_type in INDEXES:
+        raise Malformed(f"`{reference}` is an index, not a manifest of signatures")
+    layers = read_object(manifest.content, f"`{reference}`").get("layers") or []
+    return frozenset(encode(layer) for layer in layers)
+
+
+def copy_evidence(
+    writer: RegistryWriter, image: Reference, target: Repository, *, patience: Patience = CAREFUL
+) -> tuple[Evidence, ...]:
+    """Bring what `lost` names to the same image in ``target``; answers with that.
+
+    Referrers are listed there as that registry lists them; a tag of cosign's that holds other signatures gets these
+    beside them. Nothing that is there is taken away. Raises `Malformed` naming what could not be brought.
+    """
+    missing = lost(writer, image, target)
+    for piece in missing:
+        source = image.repository.digest(piece.descriptor.digest)
+        try:
+            writer.copy(source, target)
+            if piece.tag is not None:
+                _tag(writer, piece, source, target)
+            elif not any(d.digest == piece.descriptor.digest for d in writer.referrers(target, piece.subject)):
+                list_under_tag(writer, target, piece.subject, piece.descriptor, patience)
+        except NotFound as error:
+            raise Malformed(f"{piece} cannot be copied to `{target}`: {error.message}") from error
+    return missing
+
+
+def _tag(writer: RegistryWriter, piece: Evidence, source: Reference, target: Repository) -> None:
+    assert piece.tag is not None
+    manifest = writer.manifest(source)
+    content, media_type = manifest.content, manifest.descriptor.media_type
+    held = writer.resolve(target.tag(piece.tag))
+    if held is not None and held.digest != piece.descriptor.digest:
+        content = _united(writer, target.digest(held.digest), source)
+    writer.put_manifest(target, content, media_type, tag=piece.tag)
+
+
+def _united(reader: RegistryReader, there: Reference, here: Reference) -> bytes:
+    """The manifest that is there with the layers of the one here beside its own; its configuration stays."""
+    what = f"`{there}`"
+    manifest, other = reader.manifest(there), reader.manifest(here)
+    if read_manifest(manifest.content, manifest.descriptor.media_type, what).children:
+        raise Malformed(f"{what} is an index, not a manifest of signatures")
+    fields = read_object(manifest.content, what)
+    layers = list(fields.get("layers") or [])
+    known = {encode(layer) for layer in layers}
+    more = [
+        layer for layer in read_object(other.content, f"`{here}`").get("layers") or [] if encode(layer) not in known
+    ]
+    return encode({**fields, "layers": [*layers, *more]})
+
+
+class EvidenceLost(Malformed):
+    """What vouches for an image, or describes it, did not arrive with it. ``pieces`` are what is missing."""
+
+    def __init__(self, pieces: Iterable[Evidence], target: Repository) -> None:
+        self.pieces = tuple(pieces)
+        named = ", ".join(map(str, self.pieces[:5]))
+        more = f", and {len(self.pieces) - 5} more" if len(self.pieces) > 5 else ""
+        super().__init__(f"`{target}` lacks {named}{more}", hint="the same command again copies what is missing")
