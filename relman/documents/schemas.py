@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from relman.documents.audit import AuditDocument
 from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
@@ -18,6 +19,7 @@ from relman.documents.lists import (
     RecordsDocument,
     TagsDocument,
 )
+from relman.documents.observed import ObservedDocument, ObserveDocument
 from relman.documents.plan import PlanDocument
 from relman.documents.record import RecordDocument
 from relman.documents.status import StatusDocument
@@ -30,6 +32,9 @@ _DOCUMENTS: dict[str, Any] = {
     "record": RecordDocument,
     "contents": ContentsDocument,
     "status": StatusDocument,
+    "observe": ObserveDocument,
+    "observed": ObservedDocument,
+    "audit": AuditDocument,
     "packages": PackagesDocument,
     "published": PublishedDocument,
     "embedded": EmbeddedDocument,

@@ -17,12 +17,14 @@ from relman.documents.plan import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError
-from relman.ledger import store
+from relman.ledger import observations, store
 from relman.ledger.disk import make_folder, read_file, sync_folder, touching, write_file
 from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
 from relman.ledger.session import FinishedSession, FolderSession, record_file
+from relman.model.audit import BrokenRecord
+from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
 from relman.model.record import Lease, ReceiptState, Record, RecordState
 
@@ -95,6 +97,23 @@ class FolderLedger:
     def contents(self, digest: Digest) -> bytes | None:
         """A kept document, checked against ``digest``; `None` where it was not kept, or is no longer."""
         return store.read(self._layout.contents(digest), digest)
+
+    def survey(self, stream: str) -> tuple[tuple[Record, ...], tuple[BrokenRecord, ...]]:
+        """A stream's records that can be read, the newest first, and those that cannot."""
+        found: list[_Seen] = []
+        broken: list[BrokenRecord] = []
+        for folder in self._layout.records(self._layout.stream(stream)):
+            try:
+                seen = self._see(folder)
+            except Malformed as error:
+                broken.append(BrokenRecord(stream, folder.name, error.message))
+            else:
+                found += [seen] if seen else []
+        return tuple(seen.record for seen in sorted(found, key=_age, reverse=True)), tuple(broken)
+
+    def observed(self) -> Observations:
+        """What tags were seen to hold. Raises `Malformed`, naming the line that is broken."""
+        return observations.read(self._layout.observed)
 
     def _file(self, record: Record, name: str) -> Path:
         return self._layout.record(record.stream, record.name) / name
@@ -238,6 +257,17 @@ class FolderLedger:
             for pattern in (".new-*", ".old-*"):
                 for path in folder.glob(pattern):
                     shutil.rmtree(path)
+
+    def observe(self, seen: Iterable[Observation], *, known: Observations) -> tuple[Observation, ...]:
+        """Note what is new in ``seen``. See `relman.ledger.protocol.Ledger.observe`."""
+        seen = tuple(seen)
+        if not changes(self.observed(), seen, known=known):
+            return ()
+        with self._layout.writing():
+            new = changes(self.observed(), seen, known=known)
+            if new:
+                observations.append(self._layout.observed, new)
+        return new
 
     def keep_contents(self, document: bytes) -> Digest:
         """Keep a `relman.contents/1` document; its digest is what records name it by."""
