@@ -107,6 +107,14 @@ class Facts:
         return self.finished if self.last is None else self.finished[: self.last + 1]
 
     @cached_property
+    def unrecorded(self) -> str | None:
+        """Why nothing can be compared with records, where there are none; `None` where there are."""
+        if self.records or self.broken:
+            return None
+        count = len({(place.variant.name, version.order) for place in self.places for version in self.dated(place)})
+        return f"`{self.stream.name}` has no record yet; its variants have {count:,} dated builds"
+
+    @cached_property
     def places(self) -> tuple[Place, ...]:
         """Each variant's repository for this stream."""
         return tuple(self.config.place(variant, self.stream) for variant in self.config.variants)
@@ -137,6 +145,11 @@ class Facts:
     def image(self, recorded: RecordedVariant) -> Reference | None:
         """Where the image of a release lies; `None` for a record without a digest."""
         return parse_repository(recorded.reference).digest(recorded.digest) if recorded.digest else None
+
+    def digest_at(self, record: Record, place: Place) -> Digest | None:
+        """What a release gave a variant in this very repository; `None` where streams lived elsewhere then."""
+        variant = record.variant(place.variant.name)
+        return variant.digest if variant and variant.reference == str(place.repository) else None
 
     def holding(self, place: Place, versions: Iterable[Version]) -> Iterator[tuple[Version, Digest]]:
         """Each of the dated tags with what it holds now; those that vanished meanwhile are left out."""

@@ -43,7 +43,8 @@ def image_gone(facts: Facts) -> Iterator[Answer]:
         if (reference := facts.image(variant))
     ]
     if not wanted:
-        yield facts.unchecked(Code.IMAGE_GONE, f"`{facts.stream.name}` has no record with digests yet")
+        why = facts.unrecorded or f"`{facts.stream.name}` has no finished record with digests"
+        yield facts.unchecked(Code.IMAGE_GONE, why)
     found = facts.images.look_all(reference for _, _, reference in wanted)
     for record in facts.recent:
         gone = {name: ref for of, name, ref in wanted if of is record and isinstance(found[ref], NotFound)}

@@ -99,13 +99,16 @@ def _text(moment: datetime) -> str:
 
 def _since(facts: Facts, place: Place, digest: Digest) -> datetime | None:
     """When the stream came to hold ``digest``, as far as is known: by record, as observed, else when it was made."""
-    name = place.variant.name
-    by_record = [
-        record.finished or record.created
-        for record in facts.finished[:1]
-        if facts.stream.source and (variant := record.variant(name)) and variant.digest == digest
-    ]
-    return _earliest(facts, facts.stream, place, digest, by_record)
+    current = facts.current if facts.stream.source else None
+    recorded = facts.digest_at(current, place) if current else None
+    if current is None or recorded is None:
+        return _earliest(facts, facts.stream, place, digest, [])
+    released = current.finished or current.created
+    if recorded == digest:
+        return _earliest(facts, facts.stream, place, digest, [released])
+    # Somebody else put it there, after the release: when it was made says nothing of when that was.
+    since = _earliest(facts, facts.stream, place, digest, [])
+    return max(since, released) if since else released
 
 
 def _earliest(facts: Facts, stream: Stream, place: Place, digest: Digest, by_record: list[datetime]) -> datetime | None:

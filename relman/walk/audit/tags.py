@@ -34,11 +34,8 @@ def unannounced(facts: Facts) -> Iterator[Answer]:
     """
     orders = _orders_on_record(facts)
     if not orders:
-        count = sum(len({version.order for version in facts.dated(place)}) for place in facts.places)
-        why = "has no record yet" if not facts.records else "has no record whose version can be read"
-        yield facts.unchecked(
-            Code.UNANNOUNCED, f"`{facts.stream.name}` {why}; its variants have {count:,} dated builds"
-        )
+        why = facts.unrecorded or f"`{facts.stream.name}` has no record whose version can be read"
+        yield facts.unchecked(Code.UNANNOUNCED, why)
         return
     builds: dict[Order, _Build] = {}
     for place in facts.places:
@@ -132,10 +129,10 @@ def _recorded(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, o
     """What the dated tags of the last releases were given, the oldest first."""
     found: dict[str, tuple[Digest, dict[str, object]]] = {}
     for record in reversed(facts.recent):
-        variant = record.variant(place.variant.name)
-        for version in facts.dated(place) if variant and variant.digest else ():
-            if variant and variant.digest and _is_tag_of(facts, record, version, place):
-                found[version.tag] = (variant.digest, {"record": record.id})
+        digest = facts.digest_at(record, place)
+        for version in facts.dated(place) if digest else ():
+            if digest and _is_tag_of(facts, record, version, place):
+                found[version.tag] = (digest, {"record": record.id})
     return found
 
 
@@ -157,18 +154,17 @@ def _missing(facts: Facts, place: Place, there: frozenset[str]) -> Iterator[Answ
         return
     orders = {v.order for tag in there if (v := facts.stream.read(tag, place.variant))}
     for record in facts.recent:
-        variant = record.variant(place.variant.name)
-        if not variant or not variant.digest or facts.order(record.version) in orders | {None}:
+        digest = facts.digest_at(record, place)
+        if digest is None or facts.order(record.version) in orders | {None}:
             continue
-        image = facts.image(variant)
-        if image and facts.reader.resolve(image):
+        if facts.reader.resolve(place.repository.digest(digest)):
             yield facts.finding(
                 Code.MOVED_TAG,
                 f"`{place.repository}` has no dated tag of `{record.version}` any more; its image is still there",
                 "let the tag point at that digest again",
                 variant=place.variant.name,
                 version=record.version,
-                evidence={"record": record.id, "expected": variant.digest, "holds": None},
+                evidence={"record": record.id, "expected": digest, "holds": None},
             )
 
 
@@ -178,7 +174,8 @@ def foreign_move(facts: Facts) -> Iterator[Answer]:
         return
     current = facts.current
     if current is None:
-        yield facts.unchecked(Code.FOREIGN_MOVE, f"`{facts.stream.name}` has no finished record yet")
+        why = facts.unrecorded or f"`{facts.stream.name}` has no finished record"
+        yield facts.unchecked(Code.FOREIGN_MOVE, why)
         return
     open_ends = [record for record in facts.records if record.state in UNFINISHED]
     for place in facts.places:
