@@ -67,8 +67,10 @@ class Shop(MemoryRegistry):
         self.bare: set[Digest] = set()
         self.hidden: set[str] = set()
         self.silent = False
+        self.asked = 0
 
     def resolve(self, reference: Reference) -> Descriptor | None:
+        self.asked += 1
         if self.silent:
             raise Passing("`ghcr.io` is busy")
         found = super().resolve(reference)
@@ -177,6 +179,43 @@ def test_a_build_that_was_replaced_before_its_release_was_announced_to_nobody(wo
         ("unannounced", "testing", "dx", "testing-20260705"),
         ("unannounced", "testing", None, "testing-20260704.1"),
     ]
+
+
+def test_a_build_between_two_releases_was_announced_to_nobody(world: World) -> None:
+    build(world, date(2026, 7, 4))
+    build(world, date(2026, 7, 5))
+    release(world, MONDAY, "testing")
+
+    assert found(world, "testing") == [("unannounced", "testing", None, "testing-20260704")]
+
+
+def test_a_variant_that_was_built_after_the_release_of_its_day_is_on_no_record(world: World) -> None:
+    build(world, date(2026, 7, 5), names=("os",))
+    release(world, MONDAY, "testing")
+    build(world, date(2026, 7, 5), names=("dx",))
+    waits = found(world, "testing")
+    build(world, date(2026, 7, 6), names=("dx",))
+
+    assert waits == []
+    assert found(world, "testing", now=MONDAY + DAY) == [("unannounced", "testing", "dx", "testing-20260705")]
+
+
+def test_a_variant_that_no_release_had_yet_has_nothing_to_announce(world: World) -> None:
+    world.configure(CONFIG.replace("[streams.testing]", '[[variants]]\nname = "new"\n\n[streams.testing]'))
+    build(world, date(2026, 7, 4), names=("new",))
+    build(world, date(2026, 7, 5), names=("new",))
+
+    result = audit(world, "testing")
+
+    assert result.all_findings == ()
+    assert "no record of `testing` has `new` yet" in [one.reason for one in result.all_unchecked]
+
+
+def test_a_strangers_tag_of_the_day_of_a_release_is_not_the_releases(world: World) -> None:
+    world.configure(CONFIG.replace("new_version = ", 'versions = ["44-{date}"]\nnew_version = '))
+    world.push("os", "44-20260704", revision="theirs")
+
+    assert [f for f in found(world, "stable") if f[0] == "moved-tag"] == []
 
 
 def test_a_stream_without_records_says_so_once(world: World) -> None:
@@ -610,10 +649,11 @@ def test_observations_that_cannot_be_read_are_named_once(world: World) -> None:
 
 def test_a_registry_that_does_not_answer_is_not_clean_and_records_are_still_read(world: World) -> None:
     observe(world)
-    shop(world).silent = True
+    shop(world).silent, shop(world).asked = True, 0
 
     result = audit(world)
 
+    assert shop(world).asked <= 2 * len(NAMES)  # the first question of each stream, and no more
     assert (result.all_findings, exit_code(result)) == ((), 75)
     assert {one.code for one in result.all_unchecked if one.exit_code == 75} >= {
         Code.STANDSTILL,

@@ -74,10 +74,21 @@ def file(world: World) -> Path:
         ((seen(A, 1), seen(B, 2)), 1),
         ((seen(A, 1), seen(B, 2), seen(A, 3)), 3),
         ((seen(A, 1), seen(None, 2), seen(A, 3)), 3),
+        ((seen(A, 10), seen(B, 5), seen(A, 6)), 6),
         ((seen(None, 1),), None),
         ((seen(B, 1), seen(A, 2, "testing-20260705")), None),
     ],
-    ids=["never", "another", "once", "a newer one came", "came back", "was gone", "only gone", "only a dated tag"],
+    ids=[
+        "never",
+        "another",
+        "once",
+        "a newer one came",
+        "came back",
+        "was gone",
+        "came back, by a clock behind",
+        "only gone",
+        "only a dated tag",
+    ],
 )
 def test_since_when_a_digest_was_seen(noted: tuple[Observation, ...], expected: float | None) -> None:
     assert since(A, *noted) == expected

@@ -13,7 +13,7 @@ from relman.model.audit import Audit, Code, Finding, StreamAudit, Unchecked
 from relman.model.observed import Observations
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader
-from relman.walk.audit import images, records, rhythm, tags, texts
+from relman.walk.audit import builds, images, records, rhythm, tags, texts
 from relman.walk.audit.facts import Answer, Facts, Images, Published
 from relman.walk.tags import TagBook
 
@@ -41,8 +41,8 @@ CHECKS = (
     Check(Code.STANDSTILL, rhythm.standstill),
     Check(Code.FOREIGN_MOVE, tags.foreign_move),
     Check(Code.MOVED_TAG, tags.moved_tag),
-    Check(Code.UNANNOUNCED, tags.unannounced),
-    Check(Code.SAME_BUILD, tags.same_tagged_build),
+    Check(Code.UNANNOUNCED, builds.unannounced),
+    Check(Code.SAME_BUILD, builds.same_tagged_build),
     Check(Code.IMAGE_GONE, images.image_gone),
     Check(Code.BACKWARDS, images.made_before),
     Check(Code.EVIDENCE_LOST, images.evidence_lost),

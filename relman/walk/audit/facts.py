@@ -142,6 +142,21 @@ class Facts:
         """As many of them as are asked for."""
         return versions if self.last is None else versions[:TAGS_AT_MOST]
 
+    def left(self, place: Place, left: int) -> str:
+        """That some dated tags were not asked for."""
+        return (
+            f"{left:,} older dated tags of `{place.variant.name}` were not asked for, after the newest {TAGS_AT_MOST}: "
+            f"`--all` asks for them"
+        )
+
+    def names_its_tag(self, place: Place) -> bool:
+        """Whether the version of a release is surely the variant's own dated tag of that day and number.
+
+        A promotion writes them all. Of a stream that is built in place the first variant gives the name, and others
+        may have been built on other days.
+        """
+        return self.stream.source is not None or place.variant == self.config.variants[0]
+
     def image(self, recorded: RecordedVariant) -> Reference | None:
         """Where the image of a release lies; `None` for a record without a digest."""
         return parse_repository(recorded.reference).digest(recorded.digest) if recorded.digest else None

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from relman.errors import NotFound
 from relman.model.audit import Code
-from relman.model.oci import Digest, Image
+from relman.model.oci import Image
 from relman.model.record import Record
 from relman.walk.audit.facts import Answer, Facts
 from relman.walk.tags import in_parallel
@@ -154,14 +154,10 @@ def _attached(facts: Facts, image: Image) -> Mapping[str, int]:
         digests, in_parallel(lambda d: facts.reader.referrers(repository, d), digests), strict=True
     ):
         kinds = [_kind(referrer.artifact_type or referrer.media_type) for referrer in referrers]
-        kinds += [kind for end, kind in _COSIGN_TAGS.items() if _by_tag(digest) + end in tags]
+        kinds += [kind for end, kind in _COSIGN_TAGS.items() if digest.fallback_tag + end in tags]
         for kind in kinds:
             found[kind] = found.get(kind, 0) + 1
     return found
-
-
-def _by_tag(digest: Digest) -> str:
-    return f"{digest.algorithm}-{digest.hex}"
 
 
 def _kind(artifact_type: str) -> str:

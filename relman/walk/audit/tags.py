@@ -1,95 +1,15 @@
-"""What tags tell beside the records: builds that nobody announced, dated tags that moved, tags that others moved."""
+"""Tags that hold something else than relman gave them: dated ones that moved, and those of promoted streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterator
 
 from relman.model.audit import Code
 from relman.model.oci import Digest
 from relman.model.record import Record
 from relman.model.streams import Place, Version
 from relman.walk.acting import UNFINISHED
-from relman.walk.audit.facts import TAGS_AT_MOST, Answer, Facts, Order, short
-
-_NAMED = 50
-_GRACE = timedelta(days=1)
-"""A build of today or yesterday may still be on its way into the stream."""
-
-
-@dataclass(slots=True)
-class _Build:
-    """Dated tags of one (date, point) that are on no record."""
-
-    tags: list[str] = field(default_factory=list)
-    digests: dict[str, Digest] = field(default_factory=dict)
-
-
-def unannounced(facts: Facts) -> Iterator[Answer]:
-    """Builds since the first record that are on none: what users got, and were told nothing of.
-
-    What the stream's tag holds now waits for its release, and is none of them; neither is a build of today or
-    yesterday. In a stream that is promoted every dated tag is a release's: one that no record wrote is a stranger's.
-    """
-    orders = _orders_on_record(facts)
-    if not orders:
-        why = facts.unrecorded or f"`{facts.stream.name}` has no record whose version can be read"
-        yield facts.unchecked(Code.UNANNOUNCED, why)
-        return
-    builds: dict[Order, _Build] = {}
-    for place in facts.places:
-        newer = tuple(v for v in facts.dated(place) if v.order > min(orders))
-        asked = facts.bounded(tuple(v for v in newer if v.order not in orders))
-        for version, digest in _unknown(facts, place, asked, orders):
-            build = builds.setdefault(version.order, _Build())
-            build.tags += [version.tag] if version.tag not in build.tags else []
-            build.digests[place.variant.name] = digest
-        if left := len([v for v in newer if v.order not in orders]) - len(asked):
-            yield facts.unchecked(Code.UNANNOUNCED, _left(place, left))
-    for order in sorted(builds, reverse=True)[:_NAMED]:
-        yield _unannounced(facts, builds[order])
-    if len(builds) > _NAMED:
-        yield facts.finding(
-            Code.UNANNOUNCED,
-            f"{len(builds) - _NAMED:,} older builds are on no record either",
-            "`relman tags` lists them",
-            evidence={"builds": len(builds), "named": _NAMED},
-        )
-
-
-def _unannounced(facts: Facts, build: _Build) -> Answer:
-    one, words = facts.variants(build.digests)
-    if facts.stream.source:
-        message = f"no record wrote the dated tag `{build.tags[0]}` of {words}"
-        hint = "find out who wrote it: dated tags of this stream are relman's to write"
-    else:
-        message = f"the build `{build.tags[0]}` of {words} is on no record: nobody was told of it"
-        hint = f"`relman changelog --stream {facts.stream.name} --to {build.tags[0]}` writes its notes"
-    evidence: dict[str, object] = {"tags": build.tags[:10], "digests": dict(build.digests)}
-    return facts.finding(Code.UNANNOUNCED, message, hint, variant=one, version=build.tags[0], evidence=evidence)
-
-
-def _orders_on_record(facts: Facts) -> set[Order]:
-    versions = [record.version for record in facts.records] + [record.version for record in facts.broken]
-    return {order for version in versions if (order := facts.order(version))}
-
-
-def _unknown(
-    facts: Facts, place: Place, versions: Iterable[Version], orders: set[Order]
-) -> Iterator[tuple[Version, Digest]]:
-    """Those that hold what is on no record; of several tags that hold the same image, the first alone."""
-    name = place.variant.name
-    recorded = {variant.digest for record in facts.records if (variant := record.variant(name))}
-    waiting = None if facts.stream.source else facts.tags.holds(facts.primary(place))
-    newest = max(orders)
-    fresh = (facts.now - _GRACE).date()
-    seen = set(recorded)
-    for version, digest in facts.holding(place, versions):
-        on_its_way = not facts.stream.source and version.order > newest and version.date >= fresh
-        if digest not in seen and digest != waiting and not on_its_way:
-            yield version, digest
-        seen.add(digest)
+from relman.walk.audit.facts import Answer, Facts, short
 
 
 def moved_tag(facts: Facts) -> Iterator[Answer]:
@@ -111,7 +31,7 @@ def moved_tag(facts: Facts) -> Iterator[Answer]:
                     evidence={**evidence, "expected": expected, "holds": digest},
                 )
         if left := len(ranked) - len(asked):
-            yield facts.unchecked(Code.MOVED_TAG, _left(place, left))
+            yield facts.unchecked(Code.MOVED_TAG, facts.left(place, left))
         yield from _missing(facts, place, frozenset(there))
 
 
@@ -128,7 +48,7 @@ def _observed(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, o
 def _recorded(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, object]]]:
     """What the dated tags of the last releases were given, the oldest first."""
     found: dict[str, tuple[Digest, dict[str, object]]] = {}
-    for record in reversed(facts.recent):
+    for record in reversed(facts.recent if facts.names_its_tag(place) else ()):
         digest = facts.digest_at(record, place)
         for version in facts.dated(place) if digest else ():
             if digest and _is_tag_of(facts, record, version, place):
@@ -137,20 +57,16 @@ def _recorded(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, o
 
 
 def _is_tag_of(facts: Facts, record: Record, version: Version, place: Place) -> bool:
-    """Whether the release wrote this tag, or was named by it.
-
-    A promotion writes all of a day and number. Of a stream that is built in place only the tag that names the release
-    is surely its own: other variants may have been built on other days.
-    """
+    """Whether the release wrote this tag, or was named by it."""
     if not facts.stream.source:
-        return version.tag == record.version and place.variant == facts.config.variants[0]
+        return version.tag == record.version
     made = any(pattern.read(version.tag, place.variant.suffix) for pattern in facts.stream.new_versions)
     return made and version.order == facts.order(record.version)
 
 
 def _missing(facts: Facts, place: Place, there: frozenset[str]) -> Iterator[Answer]:
     """Releases whose image is there, and whose dated tag is not."""
-    if not facts.stream.source and place.variant != facts.config.variants[0]:
+    if not facts.names_its_tag(place):
         return
     orders = {v.order for tag in there if (v := facts.stream.read(tag, place.variant))}
     for record in facts.recent:
@@ -212,38 +128,3 @@ def _known(facts: Facts, place: Place, held: Digest | None) -> str:
         if held and (variant := record.variant(place.variant.name)) and variant.digest == held:
             return f" (`{record.version}`)"
     return ""
-
-
-def same_tagged_build(facts: Facts) -> Iterator[Answer]:
-    """Dated tags newer than the last release that hold its image: builds in which nothing is new."""
-    current = facts.current
-    newest = facts.order(current.version) if current else None
-    if current is None or newest is None:
-        return
-    found: dict[Order, tuple[str, dict[str, Digest]]] = {}
-    for place in facts.places:
-        variant = current.variant(place.variant.name)
-        if variant is None or variant.digest is None:
-            continue
-        newer = tuple(version for version in facts.dated(place) if version.order > newest)
-        for version, digest in facts.holding(place, facts.bounded(newer)):
-            if digest == variant.digest:
-                found.setdefault(version.order, (version.tag, {}))[1][place.variant.name] = digest
-    for order in sorted(found, reverse=True)[:_NAMED]:
-        tag, digests = found[order]
-        one, words = facts.variants(digests)
-        yield facts.finding(
-            Code.SAME_BUILD,
-            f"the build `{tag}` of {words} is the image of the last release, `{current.version}`",
-            "see whether the build did what it should",
-            variant=one,
-            version=tag,
-            evidence={"record": current.id, "digests": digests},
-        )
-
-
-def _left(place: Place, left: int) -> str:
-    return (
-        f"{left:,} older dated tags of `{place.variant.name}` were not asked for, after the newest {TAGS_AT_MOST}: "
-        f"`--all` asks for them"
-    )
