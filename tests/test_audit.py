@@ -380,8 +380,13 @@ def test_without_a_rhythm_nobody_says_that_a_stream_moves(world: World) -> None:
     assert any(one.code is Code.STANDSTILL and "no `expect`" in one.reason for one in result.all_unchecked)
 
 
-def test_a_tag_that_is_not_there_is_no_standstill_of_the_others(world: World) -> None:
+def test_a_tag_that_is_not_there_is_named_with_and_without_a_rhythm(world: World) -> None:
     shop(world).hidden.add("testing")
+    world.configure(CONFIG.replace('expect = "7d"\n', ""))
+
+    assert found(world, "testing") == [("standstill", "testing", "os", None), ("standstill", "testing", "dx", None)]
+
+    world.configure(CONFIG)
 
     assert found(world, "testing") == [("standstill", "testing", "os", None), ("standstill", "testing", "dx", None)]
 

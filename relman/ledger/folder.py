@@ -17,11 +17,12 @@ from relman.documents.plan import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError
-from relman.ledger import observations, store
+from relman.ledger import store
 from relman.ledger.disk import make_folder, read_file, sync_folder, touching, write_file
 from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
+from relman.ledger.observations import ObservedFile
 from relman.ledger.session import FinishedSession, FolderSession, record_file
 from relman.model.audit import BrokenRecord
 from relman.model.observed import Observation, Observations, changes
@@ -54,6 +55,7 @@ class FolderLedger:
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
         self._let_go: set[Lease] = set()
+        self._observed = ObservedFile(self._layout.observed)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -113,7 +115,7 @@ class FolderLedger:
 
     def observed(self) -> Observations:
         """What tags were seen to hold. Raises `Malformed`, naming the line that is broken."""
-        return observations.read(self._layout.observed)
+        return self._observed.read()
 
     def _file(self, record: Record, name: str) -> Path:
         return self._layout.record(record.stream, record.name) / name
@@ -266,7 +268,7 @@ class FolderLedger:
         with self._layout.writing():
             new = changes(self.observed(), seen, known=known)
             if new:
-                observations.append(self._layout.observed, new)
+                self._observed.append(new)
         return new
 
     def keep_contents(self, document: bytes) -> Digest:

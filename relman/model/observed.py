@@ -48,11 +48,16 @@ class Observations:
 
     entries: tuple[Observation, ...] = ()
     _histories: Mapping[Slot, tuple[Observation, ...]] = field(init=False, repr=False, compare=False, hash=False)
+    _tags: Mapping[tuple[str, str], list[str]] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
         histories: dict[Slot, list[Observation]] = {}
         for entry in self.entries:
             histories.setdefault(entry.slot, []).append(entry)
+        tags: dict[tuple[str, str], list[str]] = {}
+        for stream, variant, tag in histories:
+            tags.setdefault((stream, variant), []).extend([tag] if tag else [])
+        object.__setattr__(self, "_tags", tags)
         object.__setattr__(self, "_histories", {slot: tuple(found) for slot, found in histories.items()})
 
     def history(self, slot: Slot) -> tuple[Observation, ...]:
@@ -66,9 +71,8 @@ class Observations:
 
     def dated(self, stream: str, variant: str) -> Iterator[tuple[Observation, ...]]:
         """The history of each dated tag of a variant."""
-        for (of, name, tag), history in self._histories.items():
-            if (of, name) == (stream, variant) and tag:
-                yield history
+        for tag in self._tags.get((stream, variant), ()):
+            yield self.history((stream, variant, tag))
 
     def held(self, stream: str, variant: str) -> Digest | None:
         """What the stream's tag held when it was last noted; `None` where it was not there, or never seen."""

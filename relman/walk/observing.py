@@ -75,7 +75,8 @@ def look(config: Config, streams: Sequence[Stream], tags: TagBook, known: Observ
         if len(new) > AT_ONCE:
             left = len(new) - AT_ONCE
             notes.append(f"`{stream.name}` of `{name}`: {left:,} older dated tags are left for the next run")
-        missing = sorted(tag for tag, digest in last.items() if digest is not None and tag not in set(there))
+        seen_before = {tag for tag, digest in last.items() if digest is not None}
+        missing = sorted(seen_before.difference(there))
         gone += [Observation(now, stream.name, name, TagKind.DATED, tag, None) for tag in missing]
     digests = in_parallel(lambda one: tags.holds(one[1].repository.tag(one[3])), wanted)
     seen = [

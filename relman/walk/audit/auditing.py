@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relman.config import Config
-from relman.errors import ConfigError, Malformed, Passing, RelmanError
+from relman.errors import ConfigError, Malformed, Passing, RelmanError, Unequipped
 from relman.ledger.protocol import Ledger
 from relman.model.audit import Audit, Code, Finding, StreamAudit, Unchecked
 from relman.model.observed import Observations
@@ -81,11 +81,11 @@ def audit(
 def audit_stream(facts: Facts) -> StreamAudit:
     """Everything that is found in one stream, and what could not be looked into.
 
-    A registry that does not answer is asked no more; the checks that need none still say what they find.
+    A registry that does not answer, or refuses to, is asked no more; checks that need none still say what they find.
     """
     findings: list[Finding] = []
     unchecked: list[Unchecked] = []
-    down: Passing | None = None
+    down: RelmanError | None = None
     for check in CHECKS:
         if down and check.asks_registry:
             unchecked.append(facts.unchecked(check.code, down.message, down.exit_code))
@@ -100,7 +100,7 @@ def audit_stream(facts: Facts) -> StreamAudit:
             raise
         except RelmanError as error:
             unchecked.append(facts.unchecked(check.code, error.message, error.exit_code))
-            if isinstance(error, Passing) and check.asks_registry:
+            if isinstance(error, Passing | Unequipped) and check.asks_registry:
                 down = error
     return StreamAudit(
         facts.stream.name, facts.stream.source, len(facts.records), tuple(findings), tuple(dict.fromkeys(unchecked))

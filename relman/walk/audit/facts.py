@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -85,6 +85,8 @@ class Facts:
     published: Published
     now: datetime
     last: int | None
+    _orders: dict[str, Order | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _dated: dict[Place, tuple[Version, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def over(self) -> tuple[Record, ...]:
@@ -131,12 +133,16 @@ class Facts:
 
     def order(self, version: str) -> Order | None:
         """What the version of a release is ordered by, or `None` where no pattern of the stream reads it."""
-        read = (self.stream.read(version, variant) for variant in self.config.variants)
-        return next((found.order for found in read if found), None)
+        if version not in self._orders:
+            read = (self.stream.read(version, variant) for variant in self.config.variants)
+            self._orders[version] = next((found.order for found in read if found), None)
+        return self._orders[version]
 
     def dated(self, place: Place) -> tuple[Version, ...]:
         """A variant's dated tags, the newest first."""
-        return self.tags.dated(self.stream, place)
+        if place not in self._dated:
+            self._dated[place] = self.tags.dated(self.stream, place)
+        return self._dated[place]
 
     def bounded(self, versions: tuple[Version, ...]) -> tuple[Version, ...]:
         """As many of them as are asked for."""

@@ -15,13 +15,14 @@ from relman.walk.audit.facts import Answer, Facts
 
 def standstill(facts: Facts) -> Iterator[Answer]:
     """Variants that have not moved for longer than expected, and candidates that have waited for longer."""
+    held = facts.held()
+    yield from _missing(facts, held)
     expect = facts.stream.expect
     if expect is None:
         yield facts.unchecked(
             Code.STANDSTILL, f"[streams.{facts.stream.name}] has no `expect`: nobody says how often it moves"
         )
         return
-    held = facts.held()
     waits = _waiting(facts, held)
     still: dict[str, datetime] = {}
     ageless: list[str] = []
@@ -42,8 +43,12 @@ def standstill(facts: Facts) -> Iterator[Answer]:
         yield _still(facts, still, waits)
     if late:
         yield _late(facts, late, waits)
+
+
+def _missing(facts: Facts, held: Mapping[str, Digest | None]) -> Iterator[Answer]:
+    """Variants without a tag, in a stream that builds push to. A promoted one may not have begun yet."""
     for place in facts.places:
-        if held[place.variant.name] is None:
+        if held[place.variant.name] is None and facts.stream.source is None:
             yield facts.finding(
                 Code.STANDSTILL,
                 f"`{facts.primary(place)}` is not there: `{facts.stream.name}` has no `{place.variant.name}`",

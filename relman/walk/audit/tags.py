@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from relman.model.audit import Code
 from relman.model.oci import Digest
-from relman.model.record import Record
-from relman.model.streams import Place, Version
+from relman.model.streams import Place
 from relman.walk.acting import UNFINISHED
 from relman.walk.audit.facts import Answer, Facts, short
 
@@ -46,22 +45,21 @@ def _observed(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, o
 
 
 def _recorded(facts: Facts, place: Place) -> dict[str, tuple[Digest, dict[str, object]]]:
-    """What the dated tags of the last releases were given, the oldest first."""
-    found: dict[str, tuple[Digest, dict[str, object]]] = {}
-    for record in reversed(facts.recent if facts.names_its_tag(place) else ()):
-        digest = facts.digest_at(record, place)
-        for version in facts.dated(place) if digest else ():
-            if digest and _is_tag_of(facts, record, version, place):
-                found[version.tag] = (digest, {"record": record.id})
-    return found
-
-
-def _is_tag_of(facts: Facts, record: Record, version: Version, place: Place) -> bool:
-    """Whether the release wrote this tag, or was named by it."""
+    """What the dated tags of the last releases were given: those that a promotion wrote, or that name the release."""
+    if not facts.names_its_tag(place):
+        return {}
+    by_name: dict[object, tuple[Digest, dict[str, object]]] = {}
+    for record in reversed(facts.recent):
+        if digest := facts.digest_at(record, place):
+            name = facts.order(record.version) if facts.stream.source else record.version
+            by_name[name] = (digest, {"record": record.id})
     if not facts.stream.source:
-        return version.tag == record.version
-    made = any(pattern.read(version.tag, place.variant.suffix) for pattern in facts.stream.new_versions)
-    return made and version.order == facts.order(record.version)
+        return {v.tag: by_name[v.tag] for v in facts.dated(place) if v.tag in by_name}
+    return {
+        v.tag: by_name[v.order]
+        for v in facts.dated(place)
+        if v.order in by_name and any(made.read(v.tag, place.variant.suffix) for made in facts.stream.new_versions)
+    }
 
 
 def _missing(facts: Facts, place: Place, there: frozenset[str]) -> Iterator[Answer]:
