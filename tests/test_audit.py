@@ -14,15 +14,18 @@ import pytest
 
 from relman.cli.audit import exit_code
 from relman.documents.audit import audit_document
+from relman.documents.plan import plan_from_bytes
 from relman.documents.schemas import schema
-from relman.errors import NotFound, Passing
+from relman.errors import Malformed, NotFound, Passing, Unequipped
 from relman.model.audit import Audit, BrokenRecord, Code, Finding, StreamAudit, Unchecked
 from relman.model.observed import Observations
 from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Reference, Repository, parse_repository
-from relman.model.record import Lease, Record, RecordedVariant, RecordState
+from relman.model.plan import Plan
+from relman.model.record import Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState, Unknown
 from relman.registry.protocol import Manifest
 from relman.testing import MemoryRegistry, attach
 from relman.walk.audit import records as of_records
+from relman.walk.audit import texts as of_texts
 from relman.walk.audit.facts import Answer, Facts, Images, Published
 from relman.walk.tags import TagBook
 from tests.walking import MONDAY, PREFIX, World
@@ -525,6 +528,60 @@ def test_channels_that_cannot_be_asked_are_said_and_are_not_clean(
         "there is no channel `news` any more: what it published was not read back",
     ]
     assert (unset.all_findings, removed.all_findings) == ((), ())
+
+
+class Asked:
+    """An executor that says of everything the same."""
+
+    kind = "file"
+    scope = "channel"
+
+    def __init__(self, probed: Receipt | Unknown | Exception | None, verified: Exception | None = None) -> None:
+        self._probed, self._verified = probed, verified
+
+    def probe(self, action: object, reader: object) -> Receipt | Unknown | None:
+        if isinstance(self._probed, Exception):
+            raise self._probed
+        return self._probed
+
+    def verify(self, action: object, receipt: object, reader: object) -> None:
+        if self._verified:
+            raise self._verified
+
+
+def adopted(sha256: str | None) -> Receipt:
+    return Receipt("key", "file:news", ReceiptState.ADOPTED, MONDAY, sha256=sha256)
+
+
+@pytest.mark.parametrize(
+    ("executor", "expected"),
+    [
+        (Asked(adopted(None)), None),
+        (Asked(adopted("0" * 64)), "edited"),
+        (Asked(None), "edited"),
+        (Asked(adopted(None), Malformed("it is another text")), "edited"),
+        (Asked(NotFound("it is not there")), "edited"),
+        (Asked(Unknown("it cannot be asked")), (None, "channel `news` cannot tell: it cannot be asked")),
+        (Asked(Passing("busy")), (75, "channel `news`: busy")),
+        (Asked(Unequipped("no token")), (7, "channel `news`: no token")),
+        (Asked(ZeroDivisionError("x")), (1, "channel `news`: channel `news` could not be asked: ZeroDivisionError: x")),
+    ],
+    ids=["as it was", "hash", "gone", "another", "not found", "cannot tell", "busy", "refused", "a fault of a plugin"],
+)
+def test_what_a_channel_says_of_its_text(
+    world: World, executor: Any, expected: str | tuple[int | None, str] | None
+) -> None:
+    def plan_of(record: Record) -> Plan | None:
+        content = world.ledger.plan_of(record)
+        return plan_from_bytes(content) if content else None
+
+    published = Published(plan_of, lambda _kind: executor, lambda _action, _executor: None)
+    (current, *_) = world.ledger.records("stable")
+
+    answers = list(of_texts.edited(replace(facts(world, (current,)), published=published)))
+
+    said = [one.code if isinstance(one, Finding) else (one.exit_code, one.reason) for one in answers]
+    assert said == ([expected] if expected else [])
 
 
 # ------------------------------------------------------------------------------------------- what records tell
