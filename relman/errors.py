@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+FOUND = 9
+"""The exit code of commands that look for faults, where they found some: that is an answer and no error."""
+
 
 class RelmanError(Exception):
     """Failed, and nothing was changed (exit 1)."""

@@ -311,6 +311,8 @@ class Executor(Protocol[R, W]):
     """Knows how to do one kind of action. The reader and writer are narrow: a registry's for tags, a channel's else.
 
     Called in this order: `probe`; where it answers `None`, `apply` and `verify`. After a lost answer, `probe` again.
+    `relman audit` asks `probe` and `verify` of what was published long before: `Malformed` or `NotFound` says that it
+    was edited or taken away.
     """
 
     kind: str

@@ -30,19 +30,22 @@ from relman.hookspecs import ContentsSource, Executor, Slot
 from relman.http import Client
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
+from relman.model.audit import Audit
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents
 from relman.model.oci import Digest, Image, Platform, Reference
 from relman.model.plan import Action, GateResult, Plan
 from relman.model.record import Receipt, Record, RecordState
 from relman.model.release import Release
-from relman.model.state import StreamState
+from relman.model.state import StreamState, VariantState
 from relman.model.streams import Stream
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.render import NotesRenderer, Templates
-from relman.walk import acting, composing, gating, planning
+from relman.walk import acting, composing, gating, observing, planning
+from relman.walk.audit.auditing import audit
+from relman.walk.audit.facts import Published
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.inspect import Inspector
@@ -179,11 +182,27 @@ class Lifecycle:
         return StreamState(
             name=stream.name,
             source=stream.source,
-            variants=self._resolver.held(stream, release, released),
+            variants=self._since(stream, self._resolver.held(stream, release, released)),
             released=released,
             unfinished=tuple(record for record in records if record.state in acting.UNFINISHED),
             gates=gates,
             problem=problem,
+        )
+
+    def observe(self, streams: Sequence[Stream]) -> observing.Observed:
+        """Note in the ledger what the tags of ``streams`` hold now: all that is ever written while looking."""
+        return observing.observe(self.config, streams, TagBook(self.reader), self.ledger, self.clock())
+
+    def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
+        """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
+        published = Published(self._plan_of, lambda kind: self._executors.get(kind), self._eyes)
+        return audit(self.config, streams, self.ledger, self.reader, published, now=self.clock(), last=last)
+
+    def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
+        observed, now = self.ledger.observed(), self.clock()
+        return tuple(
+            replace(one, since=observed.first_seen(one.holds, stream.name, one.name, now=now)) if one.holds else one
+            for one in held
         )
 
     # ------------------------------------------------------------------------------------------------- act
@@ -346,10 +365,14 @@ class Lifecycle:
     def _record(self, id: str) -> Record | None:
         return next((record for record in self.ledger.records() if record.id == id), None)
 
+    def _plan_of(self, record: Record) -> Plan | None:
+        content = self.ledger.plan_of(record)
+        return plan_from_bytes(content) if content else None
+
     def _refuse_half_done(self, stream: Stream) -> None:
         for record in self.ledger.records(stream.name):
-            content = self.ledger.plan_of(record) if record.state in acting.UNFINISHED else None
-            if content and planning.moved_in_part(plan_from_bytes(content), record.receipts):
+            plan = self._plan_of(record) if record.state in acting.UNFINISHED else None
+            if plan and planning.moved_in_part(plan, record.receipts):
                 raise PartlyDone(
                     f"the tags of `{stream.name}` are partly moved: `{record.version}` is not finished",
                     hint=f"finish it: `relman resume {record.id}`",

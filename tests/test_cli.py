@@ -37,6 +37,8 @@ READERS: dict[str, tuple[str, ...]] = {
     "plan": ("plan", "stable"),
     "show": ("show", "plan.json"),
     "status": ("status",),
+    "observe": ("observe",),
+    "audit": ("audit",),
     "record": ("records", "show", "stable-20260624"),
     "records": ("records",),
     "tags": ("tags", "base"),
@@ -64,6 +66,9 @@ def test_a_document_fits_the_schema_that_relman_prints_for_it(released: Project,
     if name == "contents":
         (file, *_) = sorted(released.folder.glob("releases/contents/*"))
         document = json.loads(subprocess.run(["zstd", "-dc", str(file)], capture_output=True, check=True).stdout)
+    elif name == "observed":
+        released.relman("observe")
+        document = json.loads((released.folder / "releases" / "observed.jsonl").read_text().splitlines()[0])
     else:
         document = released.relman(*READERS[name], "--format", "json").json
     schema = released.relman("schema", name).json

@@ -25,6 +25,8 @@ from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageErr
         "apply": ("relman.cli.apply:apply", "carry out a saved plan; again finishes it"),
         "release": ("relman.cli.apply:release", "plan, show, ask, apply"),
         "resume": ("relman.cli.apply:resume", "finish what an earlier run left"),
+        "observe": ("relman.cli.observe:observe", "note what each stream holds now, and since when"),
+        "audit": ("relman.cli.audit:audit", "where registry, records and observations do not agree"),
         "records": ("relman.cli.records:records", "what was released, and what came of it"),
         "tags": ("relman.cli.tags:tags", "a repository's tags, as the streams read them"),
         "contents": ("relman.cli.contents:contents", "the packages inside an image; attach the list to it"),

@@ -11,13 +11,10 @@ from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document
 from relman.documents.check import check_document
-from relman.errors import ConfigError
+from relman.errors import FOUND, ConfigError
 from relman.model.check import Checked, Fault
 from relman.redaction import redact
 from relman.walk import checking
-
-FOUND = 9
-"""The exit code where something is wrong (docs/contract)."""
 
 
 @click.command()

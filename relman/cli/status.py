@@ -34,11 +34,13 @@ def _text(state: StreamState, now: datetime) -> str:
     title = click.style(state.name, bold=True) + (f"  from {state.source}" if state.source else "  built in place")
     lines = [title]
     rows = []
+    observed = any(variant.since for variant in state.variants)
     for variant in state.variants:
         made = age(variant.created, now) if variant.created else ""
         waits = f"waits: {variant.waiting_version or variant.waits.short}" if variant.waits else ""
         held = variant.holds.short if variant.holds else "not there"
-        rows.append((variant.name, variant.version or "", held, made, waits))
+        since = f"observed for {age(variant.since, now)}" if variant.since else ""
+        rows.append((variant.name, variant.version or "", held, made, *((since,) if observed else ()), waits))
     lines.append(table(rows, indent="  "))
     if state.problem:
         lines.append(f"  {click.style('!', fg='yellow')} {state.problem}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from relman.documents.audit import AuditDocument
 from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.check import CheckDocument
 from relman.documents.contents import ContentsDocument
@@ -19,6 +20,7 @@ from relman.documents.lists import (
     RecordsDocument,
     TagsDocument,
 )
+from relman.documents.observed import ObservedDocument, ObserveDocument
 from relman.documents.plan import PlanDocument
 from relman.documents.record import RecordDocument
 from relman.documents.status import StatusDocument
@@ -31,6 +33,9 @@ _DOCUMENTS: dict[str, Any] = {
     "record": RecordDocument,
     "contents": ContentsDocument,
     "status": StatusDocument,
+    "observe": ObserveDocument,
+    "observed": ObservedDocument,
+    "audit": AuditDocument,
     "packages": PackagesDocument,
     "published": PublishedDocument,
     "embedded": EmbeddedDocument,

@@ -14,12 +14,13 @@ from relman.model.state import StreamState
 
 
 class VariantStatus(TypedDict):
-    """One variant in a stream; ``waits`` is `null` where nothing newer wants in."""
+    """One variant in a stream; ``waits`` is `null` where nothing newer wants in, ``since`` where nobody observed it."""
 
     name: str
     digest: str | None
     version: str | None
     created: str | None
+    since: str | None
     waits: str | None
     waiting_version: str | None
 
@@ -82,6 +83,7 @@ def _stream(state: StreamState) -> StreamStatus:
                 "digest": variant.holds,
                 "version": variant.version,
                 "created": rfc3339(variant.created) if variant.created else None,
+                "since": rfc3339(variant.since) if variant.since else None,
                 "waits": variant.waits,
                 "waiting_version": variant.waiting_version,
             }

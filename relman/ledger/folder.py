@@ -22,7 +22,10 @@ from relman.ledger.disk import make_folder, read_file, sync_folder, touching, wr
 from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
+from relman.ledger.observations import ObservedFile
 from relman.ledger.session import FinishedSession, FolderSession, record_file
+from relman.model.audit import BrokenRecord
+from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
 from relman.model.record import Lease, ReceiptState, Record, RecordState
 
@@ -52,6 +55,7 @@ class FolderLedger:
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
         self._let_go: set[Lease] = set()
+        self._observed = ObservedFile(self._layout.observed)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -95,6 +99,23 @@ class FolderLedger:
     def contents(self, digest: Digest) -> bytes | None:
         """A kept document, checked against ``digest``; `None` where it was not kept, or is no longer."""
         return store.read(self._layout.contents(digest), digest)
+
+    def survey(self, stream: str) -> tuple[tuple[Record, ...], tuple[BrokenRecord, ...]]:
+        """A stream's records that can be read, the newest first, and those that cannot."""
+        found: list[_Seen] = []
+        broken: list[BrokenRecord] = []
+        for folder in self._layout.records(self._layout.stream(stream)):
+            try:
+                seen = self._see(folder)
+            except Malformed as error:
+                broken.append(BrokenRecord(stream, folder.name, error.message))
+            else:
+                found += [seen] if seen else []
+        return tuple(seen.record for seen in sorted(found, key=_age, reverse=True)), tuple(broken)
+
+    def observed(self) -> Observations:
+        """What tags were seen to hold. Raises `Malformed`, naming the line that is broken."""
+        return self._observed.read()
 
     def _file(self, record: Record, name: str) -> Path:
         return self._layout.record(record.stream, record.name) / name
@@ -238,6 +259,17 @@ class FolderLedger:
             for pattern in (".new-*", ".old-*"):
                 for path in folder.glob(pattern):
                     shutil.rmtree(path)
+
+    def observe(self, seen: Iterable[Observation], *, known: Observations) -> tuple[Observation, ...]:
+        """Note what is new in ``seen``. See `relman.ledger.protocol.Ledger.observe`."""
+        seen = tuple(seen)
+        if not changes(self.observed(), seen, known=known):
+            return ()
+        with self._layout.writing():
+            new = changes(self.observed(), seen, known=known)
+            if new:
+                self._observed.append(new)
+        return new
 
     def keep_contents(self, document: bytes) -> Digest:
         """Keep a `relman.contents/1` document; its digest is what records name it by."""

@@ -12,7 +12,8 @@ from relman.ledger.disk import guarded, make_folder, read_file, touching, write_
 from relman.model.oci import Digest
 
 CONTENTS = "contents"
-_RESERVED = frozenset({CONTENTS, "observed.jsonl"})
+OBSERVED = "observed.jsonl"
+_RESERVED = frozenset({CONTENTS, OBSERVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Layout:
     def contents(self, digest: Digest) -> Path:
         """A kept list of contents."""
         return self.root / CONTENTS / f"{digest.algorithm}-{digest.hex}.json.zst"
+
+    @property
+    def observed(self) -> Path:
+        """What tags were seen to hold."""
+        return self.root / OBSERVED
 
     @property
     def machine(self) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from relman.model.audit import BrokenRecord
+from relman.model.observed import Observation, Observations
 from relman.model.oci import Digest
 from relman.model.record import Attempt, Lease, Receipt, Record, RecordState
 
@@ -76,3 +78,15 @@ class Ledger(Protocol):
 
     def contents(self, digest: Digest) -> bytes | None:
         """A kept document, checked against ``digest``; `None` where it was not kept, or is no longer."""
+
+    def survey(self, stream: str) -> tuple[tuple[Record, ...], tuple[BrokenRecord, ...]]:
+        """A stream's records that can be read, the newest first, and those that cannot: for `relman audit`."""
+
+    def observed(self) -> Observations:
+        """What tags were seen to hold; nothing where nobody has looked yet."""
+
+    def observe(self, seen: Iterable[Observation], *, known: Observations) -> tuple[Observation, ...]:
+        """Note what is new in ``seen``, and answer with what was noted; nothing new writes nothing.
+
+        ``known`` is what `observed` said before looking: of tags that another run has noted since, its word stands.
+        """

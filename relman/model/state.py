@@ -12,7 +12,10 @@ from relman.model.record import Record
 
 @dataclass(frozen=True, slots=True)
 class VariantState:
-    """One variant in a stream. ``holds`` is `None` where its tag is not there; ``waits`` where nothing newer does."""
+    """One variant in a stream. ``holds`` is `None` where its tag is not there; ``waits`` where nothing newer does.
+
+    ``since`` is when it was first observed there, `None` where nobody observed it.
+    """
 
     name: str
     holds: Digest | None
@@ -20,6 +23,7 @@ class VariantState:
     created: datetime | None
     waits: Digest | None
     waiting_version: str | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
