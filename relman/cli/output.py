@@ -30,7 +30,7 @@ def table(
 
     Control characters, which a terminal would obey, are taken out.
     """
-    cells = [[_printable(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
+    cells = [[printable(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
     if not cells:
         return ""
     widths = [max(_width(row[column]) for row in cells if column < len(row)) for column in range(max(map(len, cells)))]
@@ -77,7 +77,8 @@ def read_note(path: str | None) -> str | None:
     return text if text.strip() else None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """``text`` without control characters, which a terminal would obey, and without secrets."""
     return redact("".join(c if unicodedata.category(c)[0] != "C" else "�" for c in text))
 
 
