@@ -141,6 +141,7 @@ def _build(
             tuple(map(re.compile, changelog.commits.exclude)),
             changelog.commits.required,
             changelog.commits.authors,
+            changelog.security,
             templates if exists and (changelog.templates or templates.is_dir()) else None,
         ),
         ledger=folder / (tables.ledger.path or "releases"),

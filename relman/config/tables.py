@@ -185,6 +185,7 @@ class ChangelogTable(Table):
 
     title: Text | None = None
     commits: CommitsTable = CommitsTable()
+    security: bool = False
     templates: Text | None = None
     known_issues: Text | None = None
     highlights: Text | None = None

@@ -51,12 +51,16 @@ class Packages:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides."""
+    """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides.
+
+    ``security``: sources that know security fixes are asked before those that do not, however much more they read.
+    """
 
     title: str = DEFAULT_TITLE
     exclude: tuple[re.Pattern[str], ...] = ()
     required: bool = True
     authors: bool = False
+    security: bool = False
     templates: Path | None = None
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
-from relman.model.changelog import Changelog, Commit
+from relman.model.changelog import Changelog, Commit, folded_fixes
 from relman.model.contents import Identity
 from relman.model.diff import ChangeKind
 from relman.render.tables import SYMBOLS, classic_title, lines, majors, majors_by_trait, tables, undone
@@ -26,7 +26,8 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
     under their headings; ``excluded`` how many each rule left out. ``tables`` and ``major_lines`` are groups and
     majors as they are printed, ``look_twice`` the rows that a reader must not miss (downgraded, removed), each after
     the title of its group. ``counts`` are the changed packages by kind and ``packages_changed`` all of them, each
-    package once, however many variants have it. ``compared`` is false where no image has a predecessor.
+    package once, however many variants have it. ``fix_groups`` are the security fixes, those of the same packages
+    together. ``compared`` is false where no image has a predecessor.
     """
     listed = tuple(commit for commit in changelog.commits if commit.listed)
     pairs = tuple(pair for pair in undone(changelog.commits) if any(commit.listed for commit in pair))
@@ -37,6 +38,7 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
     return own | {
         "changelog": changelog,
         "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
+        "fix_groups": folded_fixes(changelog.security or ()),
         "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
         "listed": listed,
         "undone": pairs,
