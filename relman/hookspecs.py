@@ -99,7 +99,8 @@ class ContentsSource(Protocol):
     """A place where an image's list of contents may be found.
 
     ``name`` is what `[packages] sources` orders; ``capabilities`` are what the source can know at best, and the
-    `Contents` that it returns say what they do know.
+    `Contents` that it returns say what they do know. Where a run asks for changelogs or files, the sources that can
+    know them are asked before the others.
     """
 
     name: str
@@ -184,7 +185,10 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class GatesContext:
-    """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for."""
+    """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
+
+    ``diffs`` has none of a candidate whose list was given by hand (`--sbom`), when that is out of reach later on.
+    """
 
     release: Release
     stream: Stream
