@@ -98,9 +98,8 @@ class ImageUnderRead:
 class ContentsSource(Protocol):
     """A place where an image's list of contents may be found.
 
-    ``name`` is what `[packages] sources` orders; ``capabilities`` are what the source can know at best, and the
-    `Contents` that it returns say what they do know. Where a run asks for changelogs or files, the sources that can
-    know them are asked before the others.
+    ``name`` is what `[packages] sources` orders. ``capabilities`` are what it can know at best: who can know what a run
+    wants may come first. The `Contents` that it returns say what they do know.
     """
 
     name: str
@@ -187,7 +186,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 class GatesContext:
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
-    ``diffs`` has none of a candidate whose list was given by hand (`--sbom`), when that is out of reach later on.
+    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on.
     """
 
     release: Release
