@@ -98,8 +98,8 @@ class ImageUnderRead:
 class ContentsSource(Protocol):
     """A place where an image's list of contents may be found.
 
-    ``name`` is what `[packages] sources` orders; ``capabilities`` are what the source can know at best, and the
-    `Contents` that it returns say what they do know.
+    ``name`` is what `[packages] sources` orders. ``capabilities`` are what it can know at best: who can know what a run
+    wants may come first. The `Contents` that it returns say what they do know.
     """
 
     name: str
@@ -189,7 +189,10 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class GatesContext:
-    """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for."""
+    """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
+
+    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on.
+    """
 
     release: Release
     stream: Stream

@@ -33,7 +33,7 @@ from relman.manager import Plugins
 from relman.model.audit import Audit
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents
-from relman.model.oci import Digest, Image, Platform, Reference
+from relman.model.oci import Digest, Image, Platform, Reference, Repository, Transport
 from relman.model.plan import Action, GateResult, Plan
 from relman.model.record import Receipt, Record, RecordState
 from relman.model.release import Release
@@ -48,6 +48,7 @@ from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
+from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver
 from relman.walk.settings import SettingsOf
@@ -58,6 +59,10 @@ def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config
     """The configuration, and the tables that plugins understand. Without a ``file``, what holds without one."""
     slots = tuple(slot for answer in plugins.ask(hookspecs.relman_settings) for slot in answer.values)
     return (configuration.load(file, slots) if file else configuration.without_file(folder)), slots
+
+
+Given = Mapping[str, Mapping[Platform, str]]
+"""SBOMs that stand for candidates: files by variant and platform."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,20 @@ class Lifecycle:
 
     def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """What is inside each image, compared with what was inside its predecessor."""
-        return self.comparer.compare(pairs)
+        return self.notes_comparer.compare(pairs)
+
+    def stand_in(self, given: Sequence[GivenSbom], release: Release, comparer: Comparer | None = None) -> Given:
+        """Let SBOMs on disk stand for what is inside candidates, for ``comparer`` or else for `inspect`.
+
+        Their names by variant and platform. Raises `UsageError`, `NotFound`, and `Malformed` for one that cannot be.
+        """
+        inspector = (comparer or self.notes_comparer).inspector
+        found: dict[str, dict[Platform, str]] = {}
+        for one in stand_ins(given, release):
+            file = Reference(Repository(Transport.SBOM, "", str(Path(one.given.file).absolute())))
+            inspector.stand_in(file, one.given.file, one.image)
+            found.setdefault(one.given.variant, {})[one.image.platform] = one.given.file
+        return found
 
     def compose(
         self, compared: Sequence[Compared], release: Release | None = None, *, note: str | None = None
@@ -141,10 +159,12 @@ class Lifecycle:
         since: str | None = None,
         note: str | None = None,
         overrides: Sequence[Mapping[str, object]] = (),
+        sboms: Sequence[GivenSbom] = (),
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
         self._refuse_half_done(stream)
         release = self.resolve(stream, since=since)
+        given = self.stand_in(sboms, release)
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
@@ -165,6 +185,7 @@ class Lifecycle:
             changed=release.changed,
             now=self.clock(),
             overrides=overrides,
+            given=given,
         )
 
     def state(self, stream: Stream) -> StreamState:
@@ -270,7 +291,10 @@ class Lifecycle:
         if before and any(receipt.settled for receipt in before.receipts):
             return
         release = self._resolver.pinned(plan)
-        gates = self.gate(release, self.inspect(pairs_of_release(release)))
+        # An SBOM that stood for an image need not be on this machine.
+        given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
+        compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
+        gates = self.gate(release, compared)
         shut = gating.closed(gates, plan.overrides, self.clock())
         if shut:
             raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
@@ -314,11 +338,24 @@ class Lifecycle:
         records = self.ledger.records()
         return Resolver(self.config, self.reader, TagBook(self.reader), look_at, records, self.clock())
 
+    def comparer_of(self, wants: frozenset[Capability], *, richest: bool) -> Comparer:
+        """Reads and compares, with the sources of all plugins, in the configured order or (``richest``) those first
+        that know what is wanted.
+        """
+        inspector = Inspector(
+            self._sources, self.config.packages, self.reader, cache=self.cache, wants=wants, richest=richest
+        )
+        return Comparer(inspector, self.config.packages, self._kept)
+
     @cached_property
     def comparer(self) -> Comparer:
-        """Reads and compares, with the sources of all plugins in the configured order."""
-        inspector = Inspector(self._sources, self.config.packages, self.reader, cache=self.cache)
-        return Comparer(inspector, self.config.packages, self._kept)
+        """Reads and compares lists of packages, and nothing beside them."""
+        return self.comparer_of(frozenset(), richest=False)
+
+    @cached_property
+    def notes_comparer(self) -> Comparer:
+        """Reads what notes are made from: security fixes, too, where the source at hand knows them."""
+        return self.comparer_of(frozenset({Capability.CHANGELOG}), richest=self.config.notes.security)
 
     @cached_property
     def firsthand(self) -> Inspector:
@@ -391,7 +428,7 @@ class Lifecycle:
             try:
                 image = look_at(self.reader, variant.reference)
                 lists = {
-                    part.platform: self.comparer.inspector.contents(image.reference, part)
+                    part.platform: self.notes_comparer.inspector.contents(image.reference, part)
                     for part in image.platforms
                     if part.platform in variant.platforms
                 }

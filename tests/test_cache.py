@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from relman.cache import ContentsCache, Reading, Usage, cache_folder
 from relman.config.values import Packages
 from relman.hookspecs import ContentsSource, ImageUnderRead
-from relman.model.contents import Capability, Contents, Package, PackageSet, Unavailable
+from relman.model.contents import EXACT, Capability, Contents, Package, PackageSet, Unavailable
 from relman.model.oci import Descriptor, Digest, Image, Repository, parse_reference, parse_repository
 from relman.testing import MemoryRegistry
 from relman.walk.inspect import Inspector
@@ -259,8 +259,8 @@ def test_the_next_run_asks_no_source(cache: ContentsCache, image: Image) -> None
     source = Listed(contents())
     part = image.platforms[0]
 
-    first = inspector([source], cache).contents(image.reference, part)
-    second = inspector([source], cache).contents(image.reference, part)
+    first = inspector([source], cache).detailed(image.reference, part)
+    second = inspector([source], cache).detailed(image.reference, part)
 
     assert first == second == contents()
     assert len(source.asked) == 1
@@ -297,12 +297,41 @@ def test_what_a_run_wants_reaches_the_source_and_is_a_reading_of_its_own(cache: 
 
     found = Inspector([source], Packages(), MemoryRegistry(), cache=cache, wants=wants)
     again = Inspector([source], Packages(), MemoryRegistry(), cache=cache, wants=wants)
-    one, two = (each.contents(image.reference, image.platforms[0]) for each in (found, again))
+    one, two = (each.detailed(image.reference, image.platforms[0]) for each in (found, again))
 
     assert source.asked == [frozenset(), wants]
     assert one.details == two.details
     assert two.details is not None
     assert two.details.changelogs
+
+
+def wanting(source: ContentsSource, cache: ContentsCache) -> Inspector:
+    return Inspector([source], Packages(), MemoryRegistry(), cache=cache, wants=frozenset({Capability.CHANGELOG}))
+
+
+def test_a_list_of_a_source_that_knows_no_more_serves_those_who_want_more(cache: ContentsCache, image: Image) -> None:
+    poor = Listed(replace(contents(source="sbom"), capabilities=EXACT, details=None))
+    poor.capabilities = EXACT
+    place = image.reference, image.platforms[0]
+
+    inspector([poor], cache).contents(*place)
+    one = wanting(poor, cache).detailed(*place)
+    cache.clear()
+    two = wanting(poor, cache).detailed(*place)
+    inspector([poor], cache).contents(*place)
+
+    assert one == two == poor.answer
+    assert len(poor.asked) == 2
+
+
+def test_a_list_with_changelogs_serves_those_who_want_none(cache: ContentsCache, image: Image) -> None:
+    source, place = Listed(contents()), (image.reference, image.platforms[0])
+
+    wanting(source, cache).detailed(*place)
+    found = inspector([source], cache).contents(*place)
+
+    assert found == contents().plain
+    assert len(source.asked) == 1
 
 
 def test_sources_share_one_question_for_what_is_attached(image: Image) -> None:

@@ -21,16 +21,10 @@ from relman.model.contents import (
     PackagedFile,
     PackageSet,
 )
+from relman.model.details import ChangedFile, DiffDetails, SourceEntries
 from relman.model.diff import Diff, Side
 from relman.walk.compare import assemble, compare_contents
-from relman.walk.details import (
-    ChangedFile,
-    changed_files,
-    cve_ids,
-    new_entries,
-    obsoletes,
-    security_fixes,
-)
+from relman.walk.details import FIXES_LIMIT, changed_files, cve_ids, details_of, new_entries, obsoletes
 
 EVERYTHING = frozenset(Capability)
 DAY = 86400
@@ -136,7 +130,11 @@ def diff(before: Contents, after: Contents) -> Diff:
 
 
 def fixes(before: Contents, after: Contents) -> tuple[Fix, ...] | None:
-    return security_fixes(diff(before, after), before, after)
+    return told(before, after).security
+
+
+def told(before: Contents, after: Contents, *wants: Capability) -> DiffDetails:
+    return details_of(diff(before, after), before, after, frozenset(wants or {Capability.CHANGELOG}))
 
 
 def test_fixes_are_what_the_packages_own_new_entries_name() -> None:
@@ -158,17 +156,39 @@ def test_fixes_are_what_the_packages_own_new_entries_name() -> None:
     )  # fmt: skip
 
     assert fixes(before, after) == (
-        Fix("CVE-2025-1000", ("openssl", "openssl-libs", "zlib"), "- CVE-2025-1000, CVE-2025-0300"),
-        Fix("CVE-2025-0300", ("openssl", "openssl-libs"), "- again CVE-2025-0300"),
-        Fix("CVE-2025-0999", ("zlib",), "- Fixes CVE-2025-0999 and CVE-2025-1000"),
+        Fix("CVE-2025-1000", ("openssl", "openssl-libs", "zlib"), "CVE-2025-1000, CVE-2025-0300"),
+        Fix("CVE-2025-0300", ("openssl", "openssl-libs"), "again CVE-2025-0300"),
+        Fix("CVE-2025-0999", ("zlib",), "Fixes CVE-2025-0999 and CVE-2025-1000"),
     )
 
 
-def test_ids_of_as_many_packages_are_in_order_of_their_numbers() -> None:
+def test_of_ids_of_as_many_packages_the_newest_comes_first() -> None:
     before = contents("a 1-1 a", logs={"a": (entry(1),)})
     after = contents("a 2-1 a", logs={"a": (entry(2, "CVE-2025-10000 CVE-2025-9999 CVE-2024-20000"), entry(1))})
 
-    assert [fix.id for fix in fixes(before, after) or ()] == ["CVE-2024-20000", "CVE-2025-9999", "CVE-2025-10000"]
+    assert [fix.id for fix in fixes(before, after) or ()] == ["CVE-2025-10000", "CVE-2025-9999", "CVE-2024-20000"]
+
+
+def test_the_text_of_a_fix_is_the_point_that_names_it_on_one_line() -> None:
+    text = "- Update to 3.2\n\n - Fix a\n   overrun, cve-2025-1000\n* CVE-2025-1001: -x\n- Resolves: #1"
+    before = contents("a 1-1 a", logs={"a": (entry(1),)})
+    after = contents("a 2-1 a", logs={"a": (entry(2, text), entry(1))})
+
+    assert fixes(before, after) == (
+        Fix("CVE-2025-1001", ("a",), "CVE-2025-1001: -x"),
+        Fix("CVE-2025-1000", ("a",), "Fix a overrun, cve-2025-1000"),
+    )
+
+
+def test_a_changelog_without_end_names_a_bounded_number_of_fixes_and_that_is_said() -> None:
+    text = "\n".join(f"- CVE-2025-{number}" for number in range(10_000, 10_000 + FIXES_LIMIT + 5))
+    before = contents("a 1-1 a", logs={"a": (entry(1),)})
+    after = contents("a 2-1 a", logs={"a": (entry(2, text), entry(1))})
+
+    found = told(before, after)
+
+    assert len(found.security or ()) == FIXES_LIMIT
+    assert found.changelog_notes == ("The changelogs name 2,000 security fixes or more: no more are listed.",)
 
 
 def test_a_long_entry_is_cut_to_five_hundred_characters() -> None:
@@ -205,6 +225,58 @@ def test_where_a_side_has_no_changelogs_nobody_can_tell() -> None:
 
     assert fixes(one, lacking) is fixes(lacking, one) is fixes(one, bare) is fixes(bare, one) is None
     assert fixes(one, one) == ()
+
+
+# --------------------------------------------------------------------------------------------- all of it
+
+
+def test_new_entries_are_told_by_source_package_with_the_packages_that_came_with_them() -> None:
+    before = contents(
+        "openssl 1-1 openssl", "openssl-libs 1-1 openssl", "zlib 1-1 zlib", "new 1-1 new",
+        logs={"openssl": (entry(1),), "zlib": (entry(1),)},
+    )  # fmt: skip
+    after = contents(
+        "openssl 2-1 openssl", "openssl-libs 2-1 openssl", "zlib 2-1 zlib", "new 2-1 new",
+        logs={
+            "openssl": (entry(3, "- 2"), entry(1)),
+            "zlib": (entry(1),),
+            "new": (entry(5, "- CVE-2025-9999"),),
+        },
+    )  # fmt: skip
+
+    assert told(before, after) == DiffDetails(
+        changelogs=(SourceEntries("openssl", ("openssl", "openssl-libs"), (entry(3, "- 2"),)),),
+        security=(),
+        changelog_notes=("There was no changelog before of `new`: nothing tells what is new in theirs.",),
+    )
+
+
+def test_what_is_not_wanted_is_not_told_and_what_cannot_be_told_is_said() -> None:
+    one, sbom = contents(files={"/a": file("1")}), Contents(PackageSet([]), "sbom", EXACT)
+    other = contents(files={"/a": file("2", True)})
+
+    assert details_of(diff(one, other), one, other, frozenset()) == DiffDetails()
+    assert told(one, other, Capability.FILES) == DiffDetails(files=(ChangedFile("/a", True),))
+    assert told(sbom, other, Capability.FILES, Capability.CHANGELOG) == DiffDetails(
+        changelog_notes=(
+            "The source `sbom` of the side `before` has no changelogs: which entries and security fixes are new cannot "
+            "be told.",
+        ),
+        file_notes=("The source `sbom` of the side `before` knows no files: which of them changed cannot be told.",),
+    )
+    assert told(sbom, sbom).changelog_notes == (
+        "The source `sbom` of both sides has no changelogs: which entries and security fixes are new cannot be told.",
+    )
+
+
+def test_many_packages_without_an_old_changelog_are_counted() -> None:
+    names = [f"p{number}" for number in range(7)]
+    after = contents(*(f"{name} 2-1 {name}" for name in names), logs={name: (entry(2),) for name in names})
+
+    assert told(contents(*(f"{name} 1-1 {name}" for name in names)), after).changelog_notes == (
+        "There was no changelog before of `p0`, `p1`, `p2`, `p3`, `p4` and 2 more: "
+        "nothing tells what is new in theirs.",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ files

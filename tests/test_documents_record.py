@@ -332,6 +332,7 @@ def test_a_time_is_written_in_utc_and_never_without_a_zone() -> None:
         rfc3339(datetime(2025, 6, 8, 14))  # noqa: DTZ001  the very thing that is refused
 
 
+AMD64 = Platform("linux", "amd64")
 packages = st.builds(
     Package, st.sampled_from(["rpm", "deb"]), names, st.none() | names, names, st.none() | names, st.none() | names
 )
@@ -353,10 +354,18 @@ def test_contents_are_read_back_as_they_were_written(lists: dict[Platform, Conte
     assert contents_bytes(dict(reversed(lists.items()))) == content
 
 
+def test_what_did_not_serve_when_a_list_was_read_is_not_kept_with_it() -> None:
+    one = Contents(PackageSet([Package("deb", "bash", None, "5.2")]), "sbom", frozenset(), extras={"modules": {}})
+    other = replace(one, extras={"modules": {}, "passed_over": ("contents: there is none",)})
+
+    assert contents_bytes({AMD64: other}) == contents_bytes({AMD64: one})
+    assert contents_from_bytes(contents_bytes({AMD64: other})) == {AMD64: one}
+
+
 def test_contents_are_compact_rows_by_ecosystem() -> None:
     kernels = [Package("rpm", "kernel", "x86_64", v, "kernel", "Fedora Project") for v in ("6.14.4-300", "6.14.4-300")]
     lists = {
-        Platform("linux", "amd64"): Contents(
+        AMD64: Contents(
             PackageSet([*kernels, Package("deb", "bash", None, "5.2")]), "sbom", frozenset({Capability.ARCH}), ("k1",)
         )
     }

@@ -52,13 +52,13 @@ def contents_cache() -> ContentsCache | None:
 
 
 def image(text: str, walk: Lifecycle) -> Reference:
-    """An image as it was typed. Files are named from where the user is; the configuration may lie elsewhere."""
+    """An image as it was typed. Files and folders are named from where the user is, wherever the configuration lies."""
     try:
         reference = parse_reference(text)
     except ValueError as error:
         raise UsageError(str(error)) from error
     repository = reference.repository
-    if repository.transport in (Transport.DOCKER, Transport.CONTAINERS_STORAGE):
+    if repository.transport is not Transport.OCI:  # only layouts are looked for from the configuration's folder
         return reference
     path = repository.name
     if not Path(path).is_absolute() and Path.cwd() != walk.config.folder:

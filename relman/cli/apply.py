@@ -12,6 +12,7 @@ from relman.cli.app import lifecycle, say, working
 from relman.cli.options import common_options
 from relman.cli.output import read_note
 from relman.cli.plan import explain, overrides_of, read_plan, text_for_summary
+from relman.cli.sboms import parse_sboms, sbom_option
 from relman.documents.plan import plan_from_bytes
 from relman.errors import GateClosed, NotFound, OutOfTime, PartlyDone, UsageError
 from relman.lifecycle import Lifecycle
@@ -44,6 +45,7 @@ def apply(plan_file: str) -> None:
 @click.command()
 @click.argument("stream")
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
+@sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
 @click.option("--override", "gates", multiple=True, metavar="GATE", help="Let the release through this closed gate.")
 @click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
@@ -54,6 +56,7 @@ def apply(plan_file: str) -> None:
 def release(
     stream: str,
     since: str | None,
+    sboms: tuple[str, ...],
     note: str | None,
     gates: tuple[str, ...],
     reason: str | None,
@@ -64,11 +67,13 @@ def release(
     """Plan a release of STREAM, show it, ask, and carry it out."""
     if not yes and not sys.stdin.isatty():
         raise UsageError("there is nobody to ask", hint="give `--yes`, or `relman plan` and `relman apply`")
-    introduction = read_note(note)
+    introduction, given = read_note(note), parse_sboms(sboms)
     with lifecycle(needs_config=True) as walk:
         overrides = overrides_of(gates, reason, until)
         with working(f"planning {stream}"):
-            plan = walk.plan(walk.config.stream(stream), since=since, note=introduction, overrides=overrides)
+            plan = walk.plan(
+                walk.config.stream(stream), since=since, note=introduction, overrides=overrides, sboms=given
+            )
         say(explain(plan, walk))
         github.outputs(github.of_plan(plan))
         if not plan.changed:

@@ -9,6 +9,7 @@ from relman.cli.app import image, lifecycle, say, working
 from relman.cli.diff import parse_platforms
 from relman.cli.options import common_options, format_option
 from relman.cli.output import read_note, write
+from relman.cli.sboms import parse_sboms, sbom_option
 from relman.errors import UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.changelog import Changelog
@@ -24,6 +25,7 @@ from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 @click.option("--from", "since", metavar="V", help="With --stream: another predecessor, by its version.")
 @click.option("--to", metavar="V", help="With --stream: a release that it made before.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Which platform; may be repeated.")
+@sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
 @format_option("markdown", "classic", "html", "text", "json", default="markdown")
@@ -35,6 +37,7 @@ def changelog(
     since: str | None,
     to: str | None,
     platforms: tuple[str, ...],
+    sboms: tuple[str, ...],
     note: str | None,
     output: str | None,
     format_: str,
@@ -42,14 +45,15 @@ def changelog(
     """Write the notes of what changed from BEFORE to AFTER, or in a stream."""
     if (stream is None and after is None) or (stream is not None and before is not None):
         raise UsageError("give two images, or `--stream`", hint="`relman changelog --stream stable`")
-    if stream is None and (since or to):
-        raise UsageError("`--from` and `--to` go with `--stream`")
+    if stream is None and (since or to or sboms):
+        raise UsageError("`--from`, `--to` and `--sbom` go with `--stream`")
     introduction = read_note(note)
-    wanted = parse_platforms(platforms)
+    wanted, given = parse_platforms(platforms), parse_sboms(sboms)
     with lifecycle(needs_config=stream is not None) as walk:
         with working("reading what is in the images"):
             if stream is not None:
                 release, pairs = _of_stream(walk, stream, since, to, wanted)
+                walk.stand_in(given, release)
             else:
                 release, pairs = None, _of_two(walk, before or "", after or "", wanted)
             made = walk.compose(walk.inspect(pairs), release, note=introduction)

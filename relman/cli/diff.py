@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from relman.cli.app import image, lifecycle, say, working
-from relman.cli.options import common_options, format_option
-from relman.cli.output import document, table
-from relman.documents.diff import diff_document, diffs_document
+from relman.cli.difference import difference, passed_over
+from relman.cli.options import common_options, format_option, settings
+from relman.cli.output import document
+from relman.cli.sboms import parse_sboms, sbom_option
+from relman.documents.diff import Detail, detail_notes, diff_document, diffs_document
 from relman.errors import UsageError
 from relman.lifecycle import Lifecycle
-from relman.model.diff import Diff, Side
+from relman.model.contents import Capability
+from relman.model.details import DiffDetails
+from relman.model.diff import Diff
 from relman.model.oci import Platform, Transport
-from relman.walk.comparing import Place, pairs_of_images, pairs_of_release
+from relman.walk.comparing import Comparer, Place, pairs_of_images, pairs_of_release
+from relman.walk.given import GivenSbom
 
 _FILES = (Transport.SBOM, Transport.RPMDB)
+_NEEDS: Mapping[Detail, Capability] = {
+    "changelogs": Capability.CHANGELOG,
+    "security": Capability.CHANGELOG,
+    "files": Capability.FILES,
+}
+Compared = tuple[Diff, DiffDetails | None]
 
 
 @click.command()
@@ -25,6 +36,10 @@ _FILES = (Transport.SBOM, Transport.RPMDB)
 @click.option("--stream", metavar="S", help="Each variant of a stream: the predecessor against the candidate.")
 @click.option("--from", "since", metavar="V", help="With --stream: another predecessor, by its version.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Which platform; may be repeated.")
+@click.option("--changelogs", is_flag=True, help="Also the new entries of the packages' own changelogs.")
+@click.option("--security", is_flag=True, help="Also the CVE ids that those entries name.")
+@click.option("--files", is_flag=True, help="Also the packaged files whose content changed.")
+@sbom_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where nothing changed.")
 @format_option("text", "json")
 @common_options
@@ -34,28 +49,46 @@ def diff(
     stream: str | None,
     since: str | None,
     platforms: tuple[str, ...],
+    changelogs: bool,
+    security: bool,
+    files: bool,
+    sboms: tuple[str, ...],
     detailed_exitcode: bool,
     format_: str,
 ) -> int:
     """Say exactly which packages changed from BEFORE to AFTER, or in a stream.
 
-    BEFORE and AFTER are images (`ghcr.io/ublue-os/bluefin:stable-20250525`, `oci:FOLDER:TAG`, either with `@DIGEST`)
-    or SBOMs in files (`sbom:FILE`).
+    BEFORE and AFTER are images (`ghcr.io/ublue-os/bluefin:stable-20250525`, `oci:FOLDER:TAG`, either with `@DIGEST`),
+    SBOMs in files (`sbom:FILE`) or package databases (`rpmdb:FILE-OR-FOLDER`).
+
+    What --changelogs, --security and --files tell, only package databases know: with one of these, they are read
+    before any other source, for the packages as well.
     """
     if (stream is None and after is None) or (stream is not None and before is not None):
         raise UsageError("give two images, or `--stream`", hint="`relman diff BEFORE AFTER`")
-    wanted = parse_platforms(platforms)
+    if stream is None and sboms:
+        raise UsageError("`--sbom` goes with `--stream`", hint="of two images, give `sbom:FILE` in place of one")
+    wanted, given = parse_platforms(platforms), parse_sboms(sboms)
+    flags: Mapping[Detail, bool] = {"changelogs": changelogs, "security": security, "files": files}
+    asked = [detail for detail, flag in flags.items() if flag]
     with lifecycle(needs_config=stream is not None) as walk, working("reading what is in the images"):
+        comparer = walk.comparer_of(frozenset(_NEEDS[detail] for detail in asked), richest=True)
         if stream is not None:
-            diffs = _of_stream(walk, stream, since, wanted)
+            found = _of_stream(walk, comparer, stream, since, wanted, given)
         else:
-            diffs = _of_two(walk, before or "", after or "", wanted)
+            found = _of_two(walk, comparer, before or "", after or "", wanted)
+    for one, details in found:
+        if settings().verbose or detail_notes(details, asked):
+            for line in passed_over(one):
+                say(f"note: {line}")
     if format_ == "json":
-        one = stream is None and len(diffs) == 1
-        document(diff_document(diffs[0]) if one else diffs_document(diffs))
+        documents = [diff_document(one, details, asked) for one, details in found]
+        single = stream is None and len(documents) == 1
+        document(documents[0] if single else diffs_document(documents))
     else:
-        click.echo("\n\n".join(map(_text, diffs)) or "nothing to compare with")
-    return 3 if detailed_exitcode and not any(d.changes or d.keys_added or d.keys_removed for d in diffs) else 0
+        texts = [difference(one, details, asked) for one, details in found]
+        click.echo("\n\n".join(texts) or "nothing to compare with")
+    return 3 if detailed_exitcode and not any(d.changes or d.keys_added or d.keys_removed for d, _ in found) else 0
 
 
 def parse_platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
@@ -66,20 +99,30 @@ def parse_platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
         raise UsageError(str(error)) from error
 
 
-def _of_stream(walk: Lifecycle, name: str, since: str | None, platforms: tuple[Platform, ...]) -> tuple[Diff, ...]:
+def _of_stream(
+    walk: Lifecycle,
+    comparer: Comparer,
+    name: str,
+    since: str | None,
+    platforms: tuple[Platform, ...],
+    given: tuple[GivenSbom, ...],
+) -> tuple[Compared, ...]:
     release = walk.resolve(walk.config.stream(name), since=since)
     for sentence in release.assumed:
         say(f"note: {sentence}")
-    return tuple(one.diff for one in walk.inspect(pairs_of_release(release, platforms)) if one.diff)
+    walk.stand_in(given, release, comparer)
+    return tuple((one.diff, one.details) for one in comparer.compare(pairs_of_release(release, platforms)) if one.diff)
 
 
-def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Diff, ...]:
+def _of_two(
+    walk: Lifecycle, comparer: Comparer, before: str, after: str, platforms: tuple[Platform, ...]
+) -> tuple[Compared, ...]:
     one, two = image(before, walk), image(after, walk)
     files = [reference for reference in (one, two) if reference.repository.transport in _FILES]
     if not files:
         wanted = platforms or walk.config.platforms
         pairs = pairs_of_images(walk.look(one), walk.look(two), wanted)
-        return tuple(compared.diff for compared in walk.inspect(pairs) if compared.diff)
+        return tuple((compared.diff, compared.details) for compared in comparer.compare(pairs) if compared.diff)
     if len(platforms) > 1:
         raise UsageError(f"`{files[0]}` is a list of one platform's packages", hint="give one `--platform`")
     sides: list[Place] = []
@@ -93,44 +136,4 @@ def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform,
                 there = ", ".join(str(p.platform) for p in found.platforms)
                 raise UsageError(f"`{reference}` is there for {there}", hint="say which with `--platform`")
             sides.append((found.reference, part))
-    return (walk.comparer.diff(sides[0], sides[1]),)
-
-
-_SYMBOLS = {
-    "added": "+",
-    "removed": "-",
-    "upgraded": "↑",
-    "downgraded": "↓",
-    "rebuilt": "=",
-    "renamed": "→",
-    "changed": "~",
-}
-
-
-def _text(diff: Diff) -> str:
-    title = " ".join(part for part in (diff.variant, f"({diff.platform})" if diff.platform else None) if part)
-    lines = [click.style(title, bold=True)] if title else []
-    lines += [f"  before  {_side(diff.before)}", f"  after   {_side(diff.after)}"]
-    lines += [f"  note    {note}" for note in diff.notes]
-    counts = ", ".join(f"{count} {kind}" for kind, count in diff.summary.items() if count)
-    lines.append(f"  {counts or 'no package changed'}")
-    rows = []
-    for change in diff.changes:
-        name = change.name if change.name_before is None else f"{change.name_before} → {change.name}"
-        arch = change.arch or ""
-        arch = arch if change.arch_before is None else f"{change.arch_before} → {arch}"
-        rows.append(
-            (_SYMBOLS[change.kind], change.kind, name, arch, ", ".join(change.before), "→", ", ".join(change.after))
-        )
-    if rows:
-        lines += ["", table(rows, indent="  ")]
-    for sign, keys in (("+", diff.keys_added), ("-", diff.keys_removed)):
-        lines += [f"  {sign} trusted key {key}" for key in keys]
-    return "\n".join(lines)
-
-
-def _side(side: Side) -> str:
-    reference, _, digest = side.reference.partition("@")
-    short = f"@{side.digest.short}" if digest and side.digest else ""
-    version = f"{side.version}  " if side.version else ""
-    return f"{version}{reference}{short}  {side.packages:,} packages ({side.source})"
+    return (comparer.diff(sides[0], sides[1]),)

@@ -11,6 +11,7 @@ from relman.cli import github
 from relman.cli.app import lifecycle, say, working
 from relman.cli.options import clock, common_options, format_option, parse_time
 from relman.cli.output import counted, document, read_note, table, write
+from relman.cli.sboms import parse_sboms, sbom_option
 from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
@@ -22,6 +23,7 @@ from relman.walk.gating import override
 @click.argument("stream")
 @click.option("-o", "--output", metavar="FILE", help="Save the plan, for `relman apply`.")
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
+@sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
 @click.option("--override", "gates", multiple=True, metavar="GATE", help="Let the release through this closed gate.")
 @click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
@@ -33,6 +35,7 @@ def plan(
     stream: str,
     output: str | None,
     since: str | None,
+    sboms: tuple[str, ...],
     note: str | None,
     gates: tuple[str, ...],
     reason: str | None,
@@ -41,11 +44,13 @@ def plan(
     format_: str,
 ) -> int:
     """Show the release that STREAM would make now. Reads only; closed gates are part of the plan, not an error."""
-    introduction = read_note(note)
+    introduction, given = read_note(note), parse_sboms(sboms)
     with lifecycle(needs_config=True) as walk:
         overrides = overrides_of(gates, reason, until)
         with working(f"planning {stream}"):
-            made = walk.plan(walk.config.stream(stream), since=since, note=introduction, overrides=overrides)
+            made = walk.plan(
+                walk.config.stream(stream), since=since, note=introduction, overrides=overrides, sboms=given
+            )
         text = explain(made, walk)
     if output and output != "-":
         write(plan_bytes(made).decode(), output)

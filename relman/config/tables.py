@@ -193,6 +193,7 @@ class ChangelogTable(Table):
 
     title: Text | None = None
     commits: CommitsTable = CommitsTable()
+    security: bool = False
     templates: Text | None = None
     known_issues: Folder | None = None
     highlights: Folder | None = None

@@ -54,12 +54,14 @@ class Notes:
     """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides.
 
     ``highlights`` and ``known_issues`` are folders of the git repository, from its root.
+    ``security``: sources that know security fixes are asked before those that do not, however much more they read.
     """
 
     title: str = DEFAULT_TITLE
     exclude: tuple[re.Pattern[str], ...] = ()
     required: bool = True
     authors: bool = False
+    security: bool = False
     templates: Path | None = None
     highlights: str | None = None
     known_issues: str | None = None

@@ -7,7 +7,7 @@ compact list.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, NotRequired, TypeAlias
 
 from pydantic import Field, TypeAdapter
@@ -17,14 +17,12 @@ from relman.documents.details import DetailsDocument, details_document, details_
 from relman.documents.reading import compact, read_json, validated
 from relman.documents.values import JsonObject, PlatformText, one_of, plain_object
 from relman.errors import Malformed
-from relman.model.contents import Capability, Contents, Package, PackageSet
+from relman.model.contents import LARGE, PASSED_OVER, Capability, Contents, Package, PackageSet
 from relman.model.oci import Digest, Platform
 
 CONTENTS_SCHEMA: Final = "relman.contents/1"
 CONTENTS_LIMIT = 64 * 1024 * 1024
 """The largest document that is read, in bytes and uncompressed: hundreds of thousands of packages."""
-
-_LARGE = frozenset({Capability.CHANGELOG, Capability.FILES})
 
 Row: TypeAlias = Annotated[list[str | None], Field(min_length=5, max_length=5)]
 """One package: name, arch, version, source, vendor; null where the source of the list does not know."""
@@ -93,8 +91,16 @@ def contents_from_document(document: object, *, what: str = "the list of content
 
 
 def contents_bytes(platforms: Mapping[Platform, Contents]) -> bytes:
-    """The lists as the ledger keeps and names them, before compression."""
-    return compact(contents_document(platforms))
+    """The lists as the ledger keeps and names them, before compression.
+
+    What did not serve when they were read is not kept: it says nothing of the image.
+    """
+    return compact(contents_document({platform: _unread(contents) for platform, contents in platforms.items()}))
+
+
+def _unread(contents: Contents) -> Contents:
+    extras = {key: value for key, value in contents.extras.items() if key != PASSED_OVER}
+    return replace(contents, extras=extras) if len(extras) < len(contents.extras) else contents
 
 
 def contents_from_bytes(content: bytes, *, what: str = "the list of contents") -> dict[Platform, Contents]:
@@ -122,7 +128,7 @@ def _platform_document(contents: Contents, *, whole: bool) -> PlatformContents:
         packages.setdefault(package.ecosystem, []).append(
             [package.name, package.arch, package.version, package.source, package.vendor]
         )
-    known = contents.capabilities if whole or contents.details is None else contents.capabilities - _LARGE
+    known = contents.capabilities if whole or contents.details is None else contents.capabilities - LARGE
     document = PlatformContents(
         source=contents.source,
         capabilities=sorted(known),

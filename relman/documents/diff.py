@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NotRequired
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from typing import Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
+from relman.documents.values import rfc3339
+from relman.model.changelog import Fix
+from relman.model.contents import ChangelogEntry
+from relman.model.details import DiffDetails, SourceEntries
 from relman.model.diff import Change, ChangeKind, Diff, Part, Side
+
+_LAST_SECOND = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
 
 class SideDocument(TypedDict):
-    """One image of a diff. ``digest`` and ``platform`` are `null` for a list that was given as a file."""
+    """One image of a diff. ``digest`` and ``platform`` are `null` for a list that was given as a file.
+
+    ``passed_over`` is there only where other sources were asked before ``source``: each with its reason, a line each.
+    """
 
     reference: str
     digest: str | None
@@ -20,6 +30,7 @@ class SideDocument(TypedDict):
     revision: str | None
     packages: int
     source: str
+    passed_over: NotRequired[list[str]]
 
 
 class SummaryDocument(TypedDict):
@@ -57,8 +68,47 @@ class KeysDocument(TypedDict):
     removed: list[str]
 
 
+class EntryDocument(TypedDict):
+    """An entry of a package's own changelog; rpm has noon UTC of the day."""
+
+    time: str
+    author: str
+    text: str
+
+
+class ChangelogDocument(TypedDict):
+    """The entries that are new in the changelog of one source package, the newest first."""
+
+    source: str
+    packages: list[str]
+    entries: list[EntryDocument]
+
+
+class SecurityDocument(TypedDict):
+    """A security fix that new changelog entries name, and their words."""
+
+    id: str
+    packages: list[str]
+    text: str
+
+
+class FileDocument(TypedDict):
+    """A packaged file whose content changed; ``config`` where it is configuration."""
+
+    path: str
+    config: bool
+
+
+Detail: TypeAlias = Literal["changelogs", "security", "files"]
+"""What can be asked for beside the packages, as the document's keys call it."""
+
+
 class DiffDocument(TypedDict):
-    """The difference of two images of one platform. ``variant`` is there only in diffs of a stream."""
+    """The difference of two images of one platform. ``variant`` is there only in diffs of a stream.
+
+    ``changelogs``, ``security`` and ``files`` are there only where they were asked for, and null where a source cannot
+    tell, for the reason in ``notes``.
+    """
 
     schema: Literal["relman.diff/1"]
     variant: NotRequired[str]
@@ -69,6 +119,9 @@ class DiffDocument(TypedDict):
     summary: SummaryDocument
     changes: list[ChangeDocument]
     keys: KeysDocument
+    changelogs: NotRequired[list[ChangelogDocument] | None]
+    security: NotRequired[list[SecurityDocument] | None]
+    files: NotRequired[list[FileDocument] | None]
 
 
 class DiffsDocument(TypedDict):
@@ -78,13 +131,16 @@ class DiffsDocument(TypedDict):
     diffs: list[DiffDocument]
 
 
-def diff_document(diff: Diff) -> DiffDocument:
-    """``diff`` as the document that scripts read, its keys in the order of the contract."""
+def diff_document(diff: Diff, details: DiffDetails | None = None, asked: Collection[Detail] = ()) -> DiffDocument:
+    """``diff`` as the document that scripts read, its keys in the order of the contract.
+
+    Of ``details``, what was ``asked`` for.
+    """
     document: DiffDocument = {
         "schema": "relman.diff/1",
         "variant": diff.variant or "",
         "exact": diff.exact,
-        "notes": list(diff.notes),
+        "notes": [*diff.notes, *detail_notes(details, asked)],
         "before": _side(diff.before),
         "after": _side(diff.after),
         "summary": _summary(diff),
@@ -93,16 +149,47 @@ def diff_document(diff: Diff) -> DiffDocument:
     }
     if diff.variant is None:
         del document["variant"]
+    told = details or DiffDetails()
+    if "changelogs" in asked:
+        document["changelogs"] = None if told.changelogs is None else list(map(_changelog, told.changelogs))
+    if "security" in asked:
+        document["security"] = None if told.security is None else list(map(_fix, told.security))
+    if "files" in asked:
+        document["files"] = None if told.files is None else [{"path": f.path, "config": f.config} for f in told.files]
     return document
 
 
-def diffs_document(diffs: Iterable[Diff]) -> DiffsDocument:
+def detail_notes(details: DiffDetails | None, asked: Collection[Detail]) -> tuple[str, ...]:
+    """What cannot be told of what was ``asked`` for, a sentence each."""
+    if details is None:
+        return ()
+    changelogs = details.changelog_notes if "changelogs" in asked or "security" in asked else ()
+    return (*changelogs, *(details.file_notes if "files" in asked else ()))
+
+
+def diffs_document(diffs: Iterable[DiffDocument]) -> DiffsDocument:
     """Several diffs, in the order given."""
-    return {"schema": "relman.diffs/1", "diffs": [diff_document(diff) for diff in diffs]}
+    return {"schema": "relman.diffs/1", "diffs": list(diffs)}
+
+
+def _changelog(one: SourceEntries) -> ChangelogDocument:
+    entries: list[EntryDocument] = [
+        {"time": entry_time(entry), "author": entry.author, "text": entry.text} for entry in one.entries
+    ]
+    return {"source": one.source, "packages": list(one.packages), "entries": entries}
+
+
+def entry_time(entry: ChangelogEntry) -> str:
+    """When an entry was written, as RFC 3339 has it; a time that no calendar has is the nearest that it has."""
+    return rfc3339(datetime.fromtimestamp(min(max(entry.time, 0), _LAST_SECOND), UTC))
+
+
+def _fix(fix: Fix) -> SecurityDocument:
+    return {"id": fix.id, "packages": list(fix.packages), "text": fix.text}
 
 
 def _side(side: Side) -> SideDocument:
-    return {
+    document: SideDocument = {
         "reference": side.reference,
         "digest": side.digest,
         "platform": str(side.platform) if side.platform else None,
@@ -111,6 +198,9 @@ def _side(side: Side) -> SideDocument:
         "packages": side.packages,
         "source": side.source,
     }
+    if side.passed_over:
+        document["passed_over"] = list(side.passed_over)
+    return document
 
 
 def _summary(diff: Diff) -> SummaryDocument:

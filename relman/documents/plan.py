@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -36,7 +36,10 @@ def _stage(value: object) -> object:
 
 
 class PlannedVariantDocument(TypedDict):
-    """A candidate, pinned; ``tags`` are the stream's with the digest that each held, null where it was not there."""
+    """A candidate, pinned; ``tags`` are the stream's with the digest that each held, null where it was not there.
+
+    ``sboms`` is there only where files stood for what is inside: their names by platform.
+    """
 
     name: Name
     reference: ReferenceText
@@ -46,6 +49,7 @@ class PlannedVariantDocument(TypedDict):
     previous_digest: Digest | None
     source: ReferenceText | None
     tags: dict[str, Digest | None]
+    sboms: NotRequired[dict[PlatformText, str]]
 
 
 class ActionDocument(TypedDict):
@@ -179,7 +183,7 @@ def _check(plan: Plan) -> None:
 
 
 def _variant_document(variant: PlannedVariant) -> PlannedVariantDocument:
-    return PlannedVariantDocument(
+    document = PlannedVariantDocument(
         name=variant.name,
         reference=_spelled(variant.reference),
         digest=variant.digest,
@@ -189,6 +193,9 @@ def _variant_document(variant: PlannedVariant) -> PlannedVariantDocument:
         source=_spelled(variant.source) if variant.source else None,
         tags=dict(variant.tags),
     )
+    if variant.sboms:
+        document["sboms"] = {str(platform): file for platform, file in variant.sboms.items()}
+    return document
 
 
 def _spelled(reference: Reference) -> str:
@@ -208,6 +215,7 @@ def _variant(read: PlannedVariantDocument) -> PlannedVariant:
         previous_digest=read["previous_digest"],
         source=parse_reference(read["source"]) if read["source"] else None,
         tags=read["tags"],
+        sboms={Platform.parse(platform): file for platform, file in read.get("sboms", {}).items()},
     )
 
 

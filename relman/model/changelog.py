@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relman.model.diff import ChangeKind, Part
@@ -120,6 +121,43 @@ class Fix:
     id: str
     packages: tuple[str, ...]
     text: str
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """What sorts fixes: those of most packages first, then the newest ids."""
+        _, year, number = self.id.split("-") if self.id.count("-") == 2 else ("", "", "")
+        return (-len(self.packages), -_number(year), -_number(number))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class FixGroup:
+    """A fix, or many that the same packages carry. ``text`` is what is said of the one; empty where there are more."""
+
+    packages: tuple[str, ...]
+    ids: tuple[str, ...]
+    text: str
+
+
+FEW = 3
+"""As many fixes of the same packages stand each on its own."""
+
+
+def folded_fixes(fixes: Iterable[Fix]) -> tuple[FixGroup, ...]:
+    """Fixes of the same packages together, where they are more than a few, in the order in which they come."""
+    found: dict[tuple[str, ...], list[Fix]] = {}
+    for fix in fixes:
+        found.setdefault(fix.packages, []).append(fix)
+    groups: list[FixGroup] = []
+    for packages, those in found.items():
+        if len(those) > FEW:
+            groups.append(FixGroup(packages, tuple(fix.id for fix in those), ""))
+        else:
+            groups += (FixGroup(packages, (fix.id,), fix.text) for fix in those)
+    return tuple(groups)
 
 
 @dataclass(frozen=True, slots=True)

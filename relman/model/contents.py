@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -22,6 +22,10 @@ class Capability(StrEnum):
     OBSOLETES = "obsoletes"
     CHANGELOG = "changelog"
     FILES = "files"
+
+
+LARGE = frozenset({Capability.CHANGELOG, Capability.FILES})
+"""What is many times larger than a list, and so is only read where it is wanted, and kept no longer than it is used."""
 
 
 class Identity(NamedTuple):
@@ -179,6 +183,20 @@ class Contents:
         if not self.source:
             raise ValueError("contents need the name of their source")
 
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """What did not serve before this, and why: a line each."""
+        said = self.extras.get(PASSED_OVER)
+        return tuple(map(str, said)) if isinstance(said, tuple | list) else ()
+
+    @property
+    def plain(self) -> Contents:
+        """The same without changelogs and files, which it then does not claim to know."""
+        if self.details is None or not (self.details.changelogs or self.details.files):
+            return self
+        small = Details(self.details.obsoletes, self.details.sizes)
+        return replace(self, capabilities=self.capabilities - LARGE, details=small)
+
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
@@ -186,6 +204,9 @@ class Unavailable:
 
     reason: str
 
+
+PASSED_OVER = "passed_over"
+"""The extra that says which sources, or which lists of one, did not serve before this one did, and why."""
 
 EXACT = frozenset({Capability.EPOCH, Capability.ARCH, Capability.MULTI_VERSION})
 """Without any one of these a diff is an approximation, and says so."""

@@ -60,7 +60,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a diff: which image, and where its list came from. ``packages`` counts installed packages."""
+    """One side of a diff: which image, and where its list came from. ``packages`` counts installed packages.
+
+    ``passed_over`` says which sources did not serve before ``source`` did, and why.
+    """
 
     reference: str
     digest: Digest | None
@@ -69,6 +72,7 @@ class Side:
     revision: str | None
     packages: int
     source: str
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

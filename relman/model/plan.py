@@ -86,7 +86,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class PlannedVariant:
-    """A candidate as a plan pins it, and every stream tag with the digest that it held when the plan was made."""
+    """A candidate as a plan pins it, and every stream tag with the digest that it held when the plan was made.
+
+    ``sboms`` are the files that stood for what is inside it, as they were named; empty where its own sources served.
+    """
 
     name: str
     reference: Reference
@@ -96,6 +99,7 @@ class PlannedVariant:
     previous_digest: Digest | None
     source: Reference | None
     tags: Mapping[str, Digest | None] = field(hash=False)
+    sboms: Mapping[Platform, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

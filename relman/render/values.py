@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
-from relman.model.changelog import Changelog
+from relman.model.changelog import Changelog, folded_fixes
 from relman.model.contents import Identity
 from relman.model.diff import ChangeKind
 from relman.render.commits import bare_subject, commit_groups, first_contributions, undone
@@ -30,8 +30,8 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
 
     ``tables`` and ``major_lines`` are groups and majors as they are printed, ``look_twice`` the rows that a reader must
     not miss (downgraded, removed), each after the title of its group. ``counts`` are the changed packages by kind and
-    ``packages_changed`` all of them, each package once, however many variants have it. ``compared`` is false where no
-    image has a predecessor.
+    ``packages_changed`` all of them, each package once, however many variants have it. ``fix_groups`` are the security
+    fixes, those of the same packages together. ``compared`` is false where no image has a predecessor.
     """
     listed = tuple(commit for commit in changelog.commits if commit.listed)
     pairs = tuple(pair for pair in undone(changelog.commits) if any(commit.listed for commit in pair))
@@ -43,6 +43,7 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
     return own | {
         "changelog": changelog,
         "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
+        "fix_groups": folded_fixes(changelog.security or ()),
         "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
         "listed": listed,
         "undone": pairs,

@@ -77,6 +77,7 @@ def side(
         revision=image.revision if image else None,
         packages=len(contents.packages),
         source=contents.source,
+        passed_over=contents.passed_over,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from relman.model.contents import Contents
+from relman.model.details import DiffDetails
 from relman.model.diff import Diff
 from relman.model.oci import Digest, Platform
 from relman.model.streams import Variant
@@ -16,7 +17,8 @@ class Compared:
     """One platform's image of a variant, with what it was compared with.
 
     ``name`` is the variant's, or what an image given by hand is called; ``variant`` is then `None`. ``before`` and
-    ``diff`` are `None` where there was nothing to compare with; ``previous_digest`` is `None` only where nothing was
+    ``diff`` are `None` where there was nothing to compare with; ``details`` is what was wanted beside the diff, whose
+    changelogs and files the contents no longer hold; ``previous_digest`` is `None` only where nothing was
     published before. Digests are those of the platform's own image or of its index, as the caller shows them.
     """
 
@@ -29,6 +31,7 @@ class Compared:
     revision: str | None = None
     before: Contents | None = None
     diff: Diff | None = None
+    details: DiffDetails | None = None
     before_labels: Mapping[str, str] | None = None
     previous_digest: Digest | None = None
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from relman.config.values import Packages
 from relman.errors import Malformed, NotFound, UsageError
 from relman.model.contents import Contents
+from relman.model.details import DiffDetails
 from relman.model.diff import Diff, Side
 from relman.model.oci import LINUX_AMD64, Digest, Image, Platform, PlatformImage, Reference
 from relman.model.release import Candidate, Predecessor, Release
 from relman.model.streams import Variant
 from relman.walk.compare import assemble, compare_contents, side
 from relman.walk.compared import Compared
+from relman.walk.details import details_of
 from relman.walk.inspect import AT_ONCE, Inspector
 from relman.walk.tags import in_parallel
 
@@ -49,31 +51,49 @@ class Comparer:
     packages: Packages
     kept: Kept
 
-    def diff(self, before: Place, after: Place) -> Diff:
-        """What changed between two images or files."""
-        one, two = self.inspector.contents(*before), self.inspector.contents(*after)
+    def diff(self, before: Place, after: Place) -> tuple[Diff, DiffDetails | None]:
+        """What changed between two images or files, and what was wanted beside the packages."""
+        two = self.inspector.detailed(*after)
+        one = two if _same(before, after) else self.inspector.detailed(*before)
         comparison = compare_contents(one, two, rename=self.packages.rename)
-        return assemble(comparison, _side(before, one), _side(after, two))
+        diff = assemble(comparison, _side(before, one), _side(after, two))
+        return diff, self._details(diff, one, two)
 
-    def compare(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
-        """One result for each pair, in their order. Raises where a side cannot be read: never "empty"."""
-        return in_parallel(self._compare, pairs, workers=AT_ONCE)
+    def compare(
+        self, pairs: Sequence[Pair], *, optional: Collection[tuple[str, Platform]] = ()
+    ) -> tuple[Compared, ...]:
+        """One result for each pair, in their order. Raises where a side cannot be read: never "empty".
+
+        Only those that ``optional`` names, by name and platform, are left out then.
+        """
+
+        def compared(pair: Pair) -> Compared | None:
+            try:
+                return self._compare(pair)
+            except Malformed:
+                if (pair.name, pair.platform) not in optional:
+                    raise
+                return None
+
+        return tuple(one for one in in_parallel(compared, pairs, workers=AT_ONCE) if one)
 
     def _compare(self, pair: Pair) -> Compared:
-        after = self.inspector.contents(*pair.after)
-        before, earlier = self._before(pair)
-        diff = None
+        after = self.inspector.detailed(*pair.after)
+        before, earlier = self._before(pair, after)
+        diff = details = None
         if before is not None and earlier is not None:
             comparison = compare_contents(before, after, rename=self.packages.rename)
             name = pair.variant.name if pair.variant else None
             diff = assemble(comparison, earlier, _side(pair.after, after), variant=name, platform=pair.platform)
+            details = self._details(diff, before, after)
         return Compared(
             variant=pair.variant,
             name=pair.name,
             platform=pair.platform,
-            before=before,
-            after=after,
+            before=before.plain if before else None,  # the changelogs of all images at once would fill the memory
+            after=after.plain,
             diff=diff,
+            details=details,
             before_labels=pair.before[1].labels if pair.before else None,
             after_labels=pair.after[1].labels,
             digest=pair.digest,
@@ -81,13 +101,19 @@ class Comparer:
             revision=pair.after[1].revision,
         )
 
-    def _before(self, pair: Pair) -> tuple[Contents | None, Side | None]:
+    def _details(self, diff: Diff, before: Contents, after: Contents) -> DiffDetails | None:
+        wants = self.inspector.wants
+        return details_of(diff, before, after, wants) if wants else None
+
+    def _before(self, pair: Pair, after: Contents) -> tuple[Contents | None, Side | None]:
         previous = pair.previous
         lists = self.kept(previous.contents) if previous and previous.contents else None
         has_kept = lists is not None and pair.platform in lists
         if pair.before is not None:
+            if _same(pair.before, pair.after):
+                return after, _side(pair.before, after)
             try:
-                before = self.inspector.contents(*pair.before)
+                before = self.inspector.detailed(*pair.before)
             except Malformed:  # no source serves any more; what the ledger kept does
                 if not has_kept:
                     raise
@@ -106,6 +132,13 @@ class Comparer:
             packages=len(kept.packages),
             source=kept.source,
         )
+
+
+def _same(before: Place, after: Place) -> bool:
+    """Is it one image, or one file?"""
+    if before[1] is None or after[1] is None:
+        return before == after
+    return before[1].manifest.digest == after[1].manifest.digest
 
 
 def _side(place: Place, contents: Contents) -> Side:

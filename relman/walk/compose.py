@@ -92,7 +92,7 @@ def notes_on(compared: Sequence[Compared], previous: str | None) -> tuple[str, .
 
     ``previous`` is the version of the release before, `None` where there was none.
     """
-    return (*_nothing_to_compare(compared, previous), *_approximate(compared), *_revisions(compared))
+    return (*_nothing_to_compare(compared, previous), *_approximate(compared), *_given(compared), *_revisions(compared))
 
 
 def _nothing_to_compare(compared: Sequence[Compared], previous: str | None) -> Iterable[str]:
@@ -102,10 +102,10 @@ def _nothing_to_compare(compared: Sequence[Compared], previous: str | None) -> I
     if len(new) == len(compared) and previous is None:
         yield "This is the first release: there is nothing to compare it with."
     elif new:
-        yield f"{_names(new, compared)}: new in this release, there is nothing to compare with."
+        yield f"{names_of(new, compared)}: new in this release, there is nothing to compare with."
     if gone:
         yield (
-            f"{_names(gone, compared)}: the previous image is no longer there, and neither is a list of what was in "
+            f"{names_of(gone, compared)}: the previous image is no longer there, and neither is a list of what was in "
             "it, so nothing was compared."
         )
 
@@ -116,9 +116,18 @@ def _approximate(compared: Sequence[Compared]) -> Iterable[str]:
         if each.diff is not None and (each.diff.notes or not each.diff.exact):
             said.setdefault((each.diff.exact, each.diff.notes), []).append(each)
     for (exact, notes), places in said.items():
-        names = _names(places, compared)
+        names = names_of(places, compared)
         begin = f"{names}:" if exact else f"{names}: the comparison is not exact."
         yield " ".join((begin, *(note if note.endswith(".") else f"{note}." for note in notes)))
+
+
+def _given(compared: Sequence[Compared]) -> Iterable[str]:
+    said: dict[str, list[Compared]] = {}
+    for each in compared:
+        if each.after.source.startswith("sbom:"):
+            said.setdefault(each.after.source.removeprefix("sbom:"), []).append(each)
+    for file, places in said.items():
+        yield f"{names_of(places, compared)}: the packages are those of an SBOM that was given by hand, `{file}`."
 
 
 def _revisions(compared: Sequence[Compared]) -> Iterable[str]:
@@ -127,13 +136,13 @@ def _revisions(compared: Sequence[Compared]) -> Iterable[str]:
         built.setdefault(each.revision, []).append(each)
     unnamed = built.pop(None, [])
     if len(built) > 1:
-        parts = (f"{_names(places, compared)} from {(revision or '')[:12]}" for revision, places in built.items())
+        parts = (f"{names_of(places, compared)} from {(revision or '')[:12]}" for revision, places in built.items())
         yield f"The images were built from different revisions: {'; '.join(parts)}."
     if unnamed:
-        yield f"{_names(unnamed, compared)}: the image does not say which commit it was built from."
+        yield f"{names_of(unnamed, compared)}: the image does not say which commit it was built from."
 
 
-def _names(places: Sequence[Compared], compared: Sequence[Compared]) -> str:
+def names_of(places: Sequence[Compared], compared: Sequence[Compared]) -> str:
     """``All images``, or the variants' names, with the platform where only some of a variant's are meant."""
     if len(places) == len(compared) and len(compared) > 1:
         return "All images"

@@ -16,6 +16,7 @@ from relman.render import Templates, render_title
 from relman.walk.compared import Compared
 from relman.walk.compose import compose
 from relman.walk.history import CommitRange, apply_rules, merge_ranges
+from relman.walk.security import security_of
 
 Ask = Callable[[CommitsContext], Iterable[Commit]]
 
@@ -99,6 +100,7 @@ def compose_changelog(
         major=major,
         revision=first.revision or "",
     )
+    security, said = security_of(compared)
     return compose(
         compared,
         project=project,
@@ -111,8 +113,10 @@ def compose_changelog(
         notes=[
             *(_sentence(said) for said in (release.assumed if release else ())),
             *(f"Commits are missing here: {why}." for why in commits.missing),
+            *said,
         ],
         sections=sections,
+        security=security,
         majors=config.majors,
         groups=config.groups,
         ignore=config.packages.ignore,

@@ -3,17 +3,74 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from relman.model.changelog import Fix
-from relman.model.contents import Capability, ChangelogEntry, Contents, Obsolete, Package
+from relman.model.contents import Capability, ChangelogEntry, Contents, Details, Obsolete, Package
+from relman.model.details import ChangedFile, DiffDetails, SourceEntries
 from relman.model.diff import Change, ChangeKind, Diff
 from relman.model.versions import compare, parse
 
+FIXES_LIMIT = 2_000
+"""The most fixes of one diff; a kernel that leaps a year names some hundreds."""
+
 _CVE = re.compile(r"(?<![A-Za-z0-9])CVE-[0-9]{4}-[0-9]{4,19}(?![0-9])", re.ASCII | re.IGNORECASE)
+_POINT = re.compile(r"^\s*[-*•]\s+", re.MULTILINE)
 _TEXT_LIMIT = 500
+_NAMED = 5
 _NO_NEWS = frozenset({ChangeKind.ADDED, ChangeKind.REMOVED, ChangeKind.DOWNGRADED})
+
+
+def details_of(diff: Diff, before: Contents, after: Contents, wants: frozenset[Capability]) -> DiffDetails:
+    """What changelogs and files tell of the two sides of ``diff``, as far as ``wants`` asks for it.
+
+    What a source cannot tell is `None`, and a sentence says so.
+    """
+    found = DiffDetails()
+    if Capability.CHANGELOG in wants:
+        news = new_changelogs(diff, before, after)
+        security = None if news is None else security_fixes(news)
+        found = replace(
+            found,
+            changelogs=news,
+            security=security,
+            changelog_notes=tuple(_changelog_notes(diff, before, after, security)),
+        )
+    if Capability.FILES in wants:
+        notes = tuple(_lacking(before, after, Capability.FILES))
+        found = replace(found, files=changed_files(before, after), file_notes=notes)
+    return found
+
+
+_NOT_TOLD = {
+    Capability.CHANGELOG: "has no changelogs: which entries and security fixes are new cannot be told",
+    Capability.FILES: "knows no files: which of them changed cannot be told",
+}
+
+
+def _lacking(before: Contents, after: Contents, what: Capability) -> Iterator[str]:
+    """Which side cannot tell, in a sentence; none where both can."""
+    sides = [
+        (contents.source, place)
+        for contents, place in ((before, "before"), (after, "after"))
+        if contents.details is None or what not in contents.capabilities
+    ]
+    if len(sides) == 2:
+        names = sides[0][0] if sides[0][0] == sides[1][0] else f"{sides[0][0]}` and `{sides[1][0]}"
+        yield f"The source `{names}` of both sides {_NOT_TOLD[what]}."
+    elif sides:
+        yield f"The source `{sides[0][0]}` of the side `{sides[0][1]}` {_NOT_TOLD[what]}."
+
+
+def _known(before: Contents, after: Contents, what: Capability) -> tuple[Details, Details] | None:
+    """The details of both sides where both know ``what``."""
+    if before.details is None or after.details is None or what not in before.capabilities & after.capabilities:
+        return None
+    return before.details, after.details
+
+
+# ------------------------------------------------------------------------------------------------- changelogs
 
 
 def new_entries(before: tuple[ChangelogEntry, ...], after: tuple[ChangelogEntry, ...]) -> tuple[ChangelogEntry, ...]:
@@ -34,78 +91,91 @@ def new_entries(before: tuple[ChangelogEntry, ...], after: tuple[ChangelogEntry,
     return tuple(found)
 
 
-def cve_ids(text: str) -> tuple[str, ...]:
-    """The CVE ids in ``text``, in capitals, each once, in the order in which they stand there."""
-    return tuple(dict.fromkeys(found.upper() for found in _CVE.findall(text)))
+def new_changelogs(diff: Diff, before: Contents, after: Contents) -> tuple[SourceEntries, ...] | None:
+    """The new entries of each source package that went forward, by its name; `None` where a side has no changelogs.
 
-
-# --------------------------------------------------------------------------------------------- security fixes
-
-
-@dataclass(frozen=True, slots=True)
-class _Mention:
-    """A changelog entry that names an id, and the packages that it came with."""
-
-    entry: ChangelogEntry
-    packages: frozenset[str]
-
-
-def security_fixes(diff: Diff, before: Contents, after: Contents) -> tuple[Fix, ...] | None:
-    """The CVE ids that the changed packages' own changelogs name anew, those of most packages first, then by id.
-
-    ``diff`` is that of ``before`` and ``after``. `None` where either side has no changelogs, which is not the same as
-    no fixes. What was downgraded, came or went fixes nothing.
+    ``diff`` is that of ``before`` and ``after``. What was downgraded, came or went has no news.
     """
-    if before.details is None or after.details is None:
+    known = _known(before, after, Capability.CHANGELOG)
+    if known is None:
         return None
-    if Capability.CHANGELOG not in before.capabilities & after.capabilities:
-        return None
-    mentions: dict[str, list[_Mention]] = {}
-    for source, packages in sorted(_changed_sources(diff).items()):
-        old, new = before.details.changelogs.get(source, ()), after.details.changelogs.get(source, ())
-        for entry in new_entries(old, new):
-            for id in cve_ids(entry.text):
-                mentions.setdefault(id, []).append(_Mention(entry, packages))
-    fixes = [_fix(id, found) for id, found in mentions.items()]
-    return tuple(sorted(fixes, key=lambda fix: (-len(fix.packages), _by_number(fix.id))))
+    old, new = known[0].changelogs, known[1].changelogs
+    found = (
+        SourceEntries(source, packages, new_entries(old.get(source, ()), new.get(source, ())))
+        for source, packages in _changed_sources(diff).items()
+    )
+    return tuple(one for one in found if one.entries)
 
 
-def _changed_sources(diff: Diff) -> dict[str, frozenset[str]]:
-    """The source packages that went forward, with the names of their packages that did."""
-    found: dict[str, frozenset[str]] = {}
+def _changed_sources(diff: Diff) -> dict[str, tuple[str, ...]]:
+    """The source packages that went forward, sorted, with the names of their packages that did."""
+    found: dict[str, set[str]] = {}
     for change in diff.changes:
         if change.kind not in _NO_NEWS and not _went_back(change):
-            source = change.source or change.name
-            found[source] = found.get(source, frozenset()) | {change.name}
-    return found
+            found.setdefault(change.source or change.name, set()).add(change.name)
+    return {source: tuple(sorted(found[source])) for source in sorted(found)}
 
 
 def _went_back(change: Change) -> bool:
     return (compare(change.ecosystem, change.before[-1], change.after[-1]) or 0) > 0
 
 
-def _fix(id: str, mentions: list[_Mention]) -> Fix:
-    packages = sorted(frozenset[str]().union(*(mention.packages for mention in mentions)))
-    text = mentions[0].entry.text.strip()
-    if len(text) > _TEXT_LIMIT:
-        text = text[: _TEXT_LIMIT - 1] + "…"
-    return Fix(id, tuple(packages), text)
+def _changelog_notes(diff: Diff, before: Contents, after: Contents, security: tuple[Fix, ...] | None) -> Iterator[str]:
+    yield from _lacking(before, after, Capability.CHANGELOG)
+    known = _known(before, after, Capability.CHANGELOG)
+    if known is None or security is None:
+        return
+    old, new = known[0].changelogs, known[1].changelogs
+    bare = [source for source in _changed_sources(diff) if not old.get(source) and new.get(source)]
+    if bare:
+        named = ", ".join(f"`{source}`" for source in bare[:_NAMED])
+        more = f" and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+        yield f"There was no changelog before of {named}{more}: nothing tells what is new in theirs."
+    if len(security) >= FIXES_LIMIT:
+        yield f"The changelogs name {FIXES_LIMIT:,} security fixes or more: no more are listed."
 
 
-def _by_number(id: str) -> tuple[int, int]:
-    _, year, number = id.split("-")
-    return int(year), int(number)
+# --------------------------------------------------------------------------------------------- security fixes
+
+
+def cve_ids(text: str) -> tuple[str, ...]:
+    """The CVE ids in ``text``, in capitals, each once, in the order in which they stand there."""
+    return tuple(dict.fromkeys(found.upper() for found in _CVE.findall(text)))
+
+
+def security_fixes(news: Iterable[SourceEntries]) -> tuple[Fix, ...]:
+    """The CVE ids that new entries name, those of most packages first, then the newest.
+
+    The text of a fix is the point of an entry that names it, on one line. At most ``FIXES_LIMIT`` are listed.
+    """
+    words: dict[str, str] = {}
+    packages: dict[str, set[str]] = {}
+    for one in news:
+        for entry in one.entries:
+            for id, point in _named(entry.text).items():
+                if id in words:
+                    packages[id].update(one.packages)
+                elif len(words) < FIXES_LIMIT:
+                    words[id] = _line(point)
+                    packages[id] = set(one.packages)
+    return tuple(sorted((Fix(id, tuple(sorted(packages[id])), words[id]) for id in words), key=lambda fix: fix.rank))
+
+
+def _named(text: str) -> dict[str, str]:
+    """Each id in an entry, with the point that names it first."""
+    found: dict[str, str] = {}
+    for point in _POINT.split(text):
+        for id in cve_ids(point):
+            found.setdefault(id, point)
+    return found
+
+
+def _line(text: str) -> str:
+    line = " ".join(text[: 8 * _TEXT_LIMIT].split())
+    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
 
 
 # ------------------------------------------------------------------------------------------------------ files
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
-    """A packaged file whose content changed. ``config``: a package marks it as configuration, on either side."""
-
-    path: str
-    config: bool
 
 
 def changed_files(before: Contents, after: Contents) -> tuple[ChangedFile, ...] | None:
@@ -113,19 +183,13 @@ def changed_files(before: Contents, after: Contents) -> tuple[ChangedFile, ...] 
 
     Digests of different algorithms say nothing about the content: such files are left out.
     """
-    if before.details is None or after.details is None:
-        return None
-    if Capability.FILES not in before.capabilities & after.capabilities:
-        return None
-    return tuple(sorted(_changed(before, after), key=lambda file: file.path))
+    known = _known(before, after, Capability.FILES)
+    return None if known is None else tuple(sorted(_changed(*known), key=lambda file: file.path))
 
 
-def _changed(before: Contents, after: Contents) -> Iterator[ChangedFile]:
-    assert before.details is not None
-    assert after.details is not None
-    old = before.details.files
-    for path, new in after.details.files.items():
-        was = old.get(path)
+def _changed(before: Details, after: Details) -> Iterator[ChangedFile]:
+    for path, new in after.files.items():
+        was = before.files.get(path)
         if was is None or was.digest == new.digest:
             continue
         if was.digest.rpartition(":")[0] == new.digest.rpartition(":")[0]:

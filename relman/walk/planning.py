@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from relman.config import Config
 from relman.errors import PartlyDone, StalePlan
 from relman.model.changelog import Changelog
-from relman.model.oci import parse_repository
+from relman.model.oci import Platform, parse_repository
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
 from relman.model.record import Receipt, Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Release
@@ -27,8 +28,9 @@ def make_plan(
     changed: bool,
     now: datetime,
     overrides: Sequence[Mapping[str, object]] = (),
+    given: Mapping[str, Mapping[Platform, str]] = MappingProxyType({}),
 ) -> Plan:
-    """The plan of ``release``. One that changes nothing has no actions."""
+    """The plan of ``release``. One that changes nothing has no actions. ``given`` are SBOMs by variant and platform."""
     return Plan(
         id=release.id,
         project=release.project,
@@ -39,7 +41,9 @@ def make_plan(
         created=now,
         config=config.pinned,
         changed=changed,
-        variants=tuple(_planned(candidate, release) for candidate in release.candidates),
+        variants=tuple(
+            _planned(candidate, release, given.get(candidate.variant.name, {})) for candidate in release.candidates
+        ),
         gates=tuple(gates),
         actions=ordered(actions) if changed else (),
         assumed=release.assumed,
@@ -49,7 +53,7 @@ def make_plan(
     )
 
 
-def _planned(candidate: Candidate, release: Release) -> PlannedVariant:
+def _planned(candidate: Candidate, release: Release, sboms: Mapping[Platform, str]) -> PlannedVariant:
     return PlannedVariant(
         name=candidate.variant.name,
         reference=candidate.place.repository.digest(candidate.image.digest),
@@ -59,6 +63,7 @@ def _planned(candidate: Candidate, release: Release) -> PlannedVariant:
         previous_digest=candidate.follows.digest if candidate.follows else None,
         source=candidate.image.reference if release.source else None,
         tags={move.reference.tag or "": move.before for move in candidate.moves},
+        sboms=sboms,
     )
 
 

@@ -101,7 +101,7 @@ class SbomSource:
 
     def read(self, image: ImageUnderRead) -> Contents | Unavailable:
         """The image's contents by its SBOM. What the registry itself fails at is raised, not answered."""
-        if image.image is None:
+        if image.image is None or image.reference.repository.transport is Transport.SBOM:
             return self._read_file(image)
         digests = [image.image.manifest.digest]
         if image.reference.digest is not None and image.reference.digest not in digests:
@@ -123,11 +123,16 @@ class SbomSource:
             return Unavailable(f"`{image.reference}` is not an SBOM")
         try:
             with Path(repository.name).open("rb") as file:
-                return self._parse(iter(lambda: file.read(_READ_STEP), b""))
+                found = self._parse(iter(lambda: file.read(_READ_STEP), b""))
         except OSError as error:
             return Unavailable(f"`{repository.name}` cannot be read: {error.strerror or error}")
         except Malformed as error:
             return Unavailable(f"`{repository.name}` is not an SBOM that can be read: {error.message}")
+        try:
+            _refuse_other_platform(found, image.image.platform if image.image else None)
+        except Malformed as error:
+            return Unavailable(error.message)
+        return found
 
     def _parse(self, pieces: Iterable[bytes]) -> Contents:
         content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit)

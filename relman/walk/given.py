@@ -1,0 +1,74 @@
+"""SBOMs on disk that stand for candidates (`--sbom VARIANT=FILE`): which image each one is meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from relman.errors import NotFound, UsageError
+from relman.model.oci import Platform, PlatformImage
+from relman.model.release import Candidate, Release
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSbom:
+    """An SBOM for one variant's candidate. ``file`` is as it was typed; without ``platform``, its only one."""
+
+    variant: str
+    platform: Platform | None
+    file: str
+
+    def __str__(self) -> str:
+        platform = f":{self.platform}" if self.platform else ""
+        return f"--sbom {self.variant}{platform}={self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """An SBOM, and the image of a candidate that it stands for."""
+
+    given: GivenSbom
+    image: PlatformImage
+
+
+def stand_ins(given: Sequence[GivenSbom], release: Release) -> tuple[StandIn, ...]:
+    """Each SBOM with its image. Nothing is read.
+
+    Raises `UsageError` for a variant or a platform that the release does not have, and for two lists of one image;
+    `NotFound` where a file is not there.
+    """
+    found: dict[tuple[str, Platform], StandIn] = {}
+    for one in given:
+        candidate = _candidate(one, release.candidates)
+        image = _image(one, candidate)
+        place = (one.variant, image.platform)
+        if place in found:
+            raise UsageError(f"`{one}`: `{found[place].given.file}` is given for the same image")
+        if not Path(one.file).is_file():
+            raise NotFound(f"`{one}`: there is no file `{one.file}`")
+        found[place] = StandIn(one, image)
+    return tuple(found.values())
+
+
+def _candidate(one: GivenSbom, candidates: Iterable[Candidate]) -> Candidate:
+    by_name = {candidate.variant.name: candidate for candidate in candidates}
+    if one.variant not in by_name:
+        known = ", ".join(f"`{name}`" for name in by_name)
+        raise UsageError(f"`{one}`: there is no variant `{one.variant}`", hint=f"the candidates are {known}")
+    return by_name[one.variant]
+
+
+def _image(one: GivenSbom, candidate: Candidate) -> PlatformImage:
+    platforms = candidate.platforms
+    if one.platform is None and len(platforms) > 1:
+        raise UsageError(
+            f"`{one}`: `{one.variant}` is there for {', '.join(map(str, platforms))}",
+            hint=f"say which: `--sbom {one.variant}:{platforms[0]}=FILE`",
+        )
+    wanted = one.platform or (platforms[0] if platforms else None)
+    image = candidate.image.on(wanted) if wanted in platforms and wanted else None
+    if image is None:
+        there = ", ".join(map(str, platforms)) or "no platform"
+        raise UsageError(f"`{one}`: `{one.variant}` is compared on {there}")
+    return image
