@@ -135,6 +135,7 @@ class _Metadata(Struct, gc=False):
     source: str | None = None
     base_package: str | None = field(default=None, name="basepackage")
     vendor: str | None = None
+    module: str | None = field(default=None, name="modularityLabel")
 
 
 def _syft(raw: Raw) -> Iterator[Listed]:
@@ -157,6 +158,7 @@ def _add_metadata(entry: Listed, known: _Metadata) -> None:
     entry.exact = True
     entry.arch = known_arch(known.architecture) or known_arch(known.arch) or entry.arch
     entry.vendor = known.vendor or entry.vendor
+    entry.module = known.module or None
     # dpkg leaves the source out where it has the package's own name.
     own = entry.name if entry.ecosystem == "deb" else None
     entry.source = source_name(known.source_rpm or known.source or known.base_package) or entry.source or own

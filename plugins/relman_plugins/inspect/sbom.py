@@ -112,7 +112,7 @@ class SbomSource:
             platform = image.image.platform if digest != image.image.manifest.digest else None
             found = self._read_attached(image, digest, platform, reasons)
             if found is not None:
-                return replace(found, extras={"passed_over": tuple(reasons)}) if reasons else found
+                return replace(found, extras={**found.extras, "passed_over": tuple(reasons)}) if reasons else found
         return Unavailable("; ".join(reasons))
 
     # ------------------------------------------------------------------------------------------------ a file
