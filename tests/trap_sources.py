@@ -283,7 +283,7 @@ def _spdx_document(rows: list[dict[str, object]]) -> bytes:
 
 def spdx_by_trivy(packages: Packages, build: int) -> bytes:
     """SPDX 2.3 as trivy writes it: versions without the release, sources in a sentence, no vendors, no files."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for one in _listed(packages):
         _, version, release = one.parts
         text = version if one.ecosystem == "rpm" and one.arch != "(none)" else one.version
