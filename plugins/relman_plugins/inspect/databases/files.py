@@ -47,6 +47,8 @@ class Files(Mapping[str, PackagedFile]):
             if self._size > _FILE_LIMIT:
                 raise Malformed(f"it lists more than {_FILE_LIMIT} files")
         try:
+            if not digest:
+                raise ValueError("it is empty")
             names[name] = prefix + bytes.fromhex(digest.decode("ascii"))
         except ValueError as error:
             raise Malformed(f"the digest of its file `{ascii(name[:100])[1:-1]}` is none") from error

@@ -55,6 +55,8 @@ def blobs(path: Path) -> Iterator[bytes]:
             yield from _read(f"{path.absolute().as_uri()}?mode=ro&immutable=1", sum(_sizes(path)))
     except sqlite3.Error as error:
         raise Malformed(f"it is no SQLite database that can be read: {error}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message, which repeats what the schema has
+        raise Malformed("it is no SQLite database that can be read: its schema is corrupt") from error
 
 
 def _read(uri: str, size: int) -> Iterator[bytes]:
