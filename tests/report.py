@@ -16,6 +16,7 @@ TOOLS = {
     "rpm": "tests that read an rpm database with rpm itself",
     "rpmbuild": "tests that build rpm packages",
     "skopeo": "tests that copy and read images with skopeo",
+    "syft": "tests that compare with syft's rows (`./dev test --peers` builds it)",
     "zstd": "tests that compress with zstd itself",
 }
 """Programs that some tests want, and what is lost without each."""
