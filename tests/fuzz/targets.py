@@ -60,7 +60,7 @@ ENTRIES = 5000
 """The most entries of one archive here."""
 UNPACKED = 4 * 1024 * 1024
 """The most bytes that anything may unpack to here."""
-LIMITS = Limits(unpacked=UNPACKED, spooled=UNPACKED, held=UNPACKED, entries=ENTRIES, removed=1000, part=65536)
+LIMITS = Limits(unpacked=UNPACKED, spooled=UNPACKED, held=UNPACKED, entries=ENTRIES, noted=1_000_000, part=65536)
 
 
 def _counted(found: Contents, given: int) -> int:

@@ -88,6 +88,8 @@ def _why_not(content: _Json, error: Exception, what: str) -> str:
     for start, kind in ((b"SPDXVersion:", "SPDX as tag-value text"), (b"<", "XML")):
         if head.startswith(start):
             return f"it is {kind}, which is not read: publish it as JSON"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:1] == b"\0" or head[1:2] == b"\0":
+        return "it is UTF-16 or UTF-32 text, and JSON is UTF-8"
     if isinstance(error, msgspec.ValidationError):
         return f"{what} is not what its format says: {error}"
     if isinstance(error, RecursionError):

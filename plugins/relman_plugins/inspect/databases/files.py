@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from relman.model.contents import PackagedFile
 from relman.plugin import Malformed
 
-_FILE_LIMIT = 5_000_000
+_FILE_LIMIT = 2_000_000
 _CONFIG, _PLAIN = "c", "-"
 # PGPHASHALGO_* (RFC 9580, 9.5), as rpm names the algorithms of file digests; without one it is MD5.
 _ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3-256"}
