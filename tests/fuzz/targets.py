@@ -64,9 +64,12 @@ LIMITS = Limits(unpacked=UNPACKED, spooled=UNPACKED, held=UNPACKED, entries=ENTR
 
 
 def _counted(found: Contents, given: int) -> int:
-    """The packages, none of which can take less than three bytes, and not more text than was there."""
+    """The packages, none of which can take less than three bytes, and not more text than was there.
+
+    What is no UTF-8 is shown escaped, in four characters for a byte.
+    """
     assert 3 * len(found.packages) <= given, (len(found.packages), given)
-    assert sum(len(one.name) for one in found.packages) <= given
+    assert sum(len(one.name) for one in found.packages) <= 4 * given
     return len(found.packages)
 
 
@@ -75,7 +78,7 @@ def rpm_header(data: bytes) -> int:
     found = rpm.contents([data], WANTS, "rpmdb")
     assert found.details is not None
     assert len(found.details.files) <= len(data)
-    assert sum(len(e.text) for several in found.details.changelogs.values() for e in several) <= len(data)
+    assert sum(len(e.text) for several in found.details.changelogs.values() for e in several) <= 4 * len(data)
     return _counted(found, len(data))
 
 
