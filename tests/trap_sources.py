@@ -281,6 +281,29 @@ def _spdx_document(rows: list[dict[str, object]]) -> bytes:
     return json.dumps({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "packages": rows}).encode()
 
 
+def spdx_3(packages: Packages, build: int) -> bytes:
+    """SPDX 3.0.1 as its specification has it: vendors are elements of their own."""
+    vendors = sorted({one.vendor for one in packages if one.vendor})
+    agent = {name: f"https://example.org/agent/{number}" for number, name in enumerate(vendors)}
+    graph: list[dict[str, object]] = [{"type": "Organization", "spdxId": agent[name], "name": name} for name in agent]
+    found = [(one, _place(one)) for one in _listed(packages)] + _lies_about(packages, build)
+    for number, (one, path) in enumerate(found):
+        row = _spdx_row(one, path)
+        element = {"type": "software_Package", "spdxId": f"https://example.org/{number}", "name": one.name}
+        element |= {"software_packageVersion": one.version, "software_sourceInfo": str(row["sourceInfo"])}
+        element |= {"suppliedBy": agent[one.vendor]} if one.vendor else {}
+        if number % 2:
+            graph.append({**element, "software_packageUrl": _purl(one)})
+        else:
+            said = {"type": "ExternalIdentifier", "externalIdentifierType": "packageUrl", "identifier": _purl(one)}
+            graph.append({**element, "externalIdentifier": [said]})
+    for kind, name, version in _others(packages, build):
+        url = f"pkg:{kind}/{name}@{version}"
+        graph.append({"type": "software_Package", "name": name, "software_packageUrl": url})
+    graph.append({"type": "software_File", "name": "/usr/bin/a", "spdxId": "https://example.org/file"})
+    return json.dumps({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": graph}).encode()
+
+
 def spdx_by_trivy(packages: Packages, build: int) -> bytes:
     """SPDX 2.3 as trivy writes it: versions without the release, sources in a sentence, no vendors, no files."""
     rows: list[dict[str, object]] = []
@@ -453,6 +476,7 @@ def _sboms() -> Iterable[Source]:
     yield Source("syft-json as SPDX", _ALL, attached_as(_SPDX, syft_json), obsoletes, empty=none)
     lacks = obsoletes | {"modules"}
     yield Source("SPDX by syft", _ALL, attached_as(_SPDX, spdx), lacks, empty=none)
+    yield Source("SPDX 3", _ALL, attached_as(_SPDX, spdx_3), lacks, empty=none)
     yield Source("SPDX by trivy", _ALL, attached_as(_SPDX, spdx_by_trivy), lacks | {"vendor"}, empty=none)
     yield Source("CycloneDX by syft", _ALL, attached_as(_CYCLONEDX, cyclonedx), lacks, empty=none)
     yield Source(

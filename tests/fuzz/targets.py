@@ -293,6 +293,7 @@ def _sboms() -> Iterable[bytes]:
         trap_sources.syft_json,
         trap_sources.spdx,
         trap_sources.spdx_by_trivy,
+        trap_sources.spdx_3,
         trap_sources.cyclonedx,
         trap_sources.cyclonedx_by_trivy,
     )
