@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import faulthandler
 import functools
 import importlib
 import json
@@ -157,6 +158,7 @@ def _relman(request: dict[str, object], descriptors: list[int]) -> int:
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(str(request["cwd"]))
     environment = request["env"]

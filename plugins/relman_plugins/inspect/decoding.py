@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+import threading
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +16,9 @@ _STEP = 4 * 1024 * 1024
 ABSENT: Final = Raw()
 """A key that is not there."""
 
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+_preparing = threading.Lock()
+
 T = TypeVar("T")
 Json = bytes | bytearray | memoryview | Raw
 
@@ -22,9 +26,19 @@ Json = bytes | bytearray | memoryview | Raw
 def decode(content: Json, kind: type[T], what: str) -> T:
     """``content`` as ``kind``. Raises `Malformed`, naming ``what`` it is."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        found: T = _decoder(kind).decode(content)
+        return found
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(_why_not(content, error, what)) from error
+
+
+def _decoder(kind: object) -> msgspec.json.Decoder[Any]:
+    """The decoder of a type. msgspec 0.22 crashes where two threads prepare one type at once: here one does."""
+    found = _decoders.get(kind)
+    if found is None:
+        with _preparing:
+            found = _decoders[kind] = msgspec.json.Decoder(kind)
+    return found
 
 
 def _why_not(content: Json, error: Exception, what: str) -> str:

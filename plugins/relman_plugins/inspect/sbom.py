@@ -69,6 +69,9 @@ class _Manifest(msgspec.Struct):
     subject: _Layer | None = None
 
 
+_MANIFEST = msgspec.json.Decoder(_Manifest)  # prepared here: msgspec crashes where two threads do that at once
+
+
 @dataclass(frozen=True, slots=True)
 class _Attached:
     """An SBOM that refers to an image: the layers that may hold it, the likeliest first."""
@@ -186,7 +189,7 @@ def _attached(
 def _manifest(registry: RegistryReader, image: ImageUnderRead, referrer: Descriptor) -> _Manifest:
     content = registry.manifest(image.reference.repository.digest(referrer.digest)).content
     try:
-        return msgspec.json.decode(content, type=_Manifest)
+        return _MANIFEST.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"its manifest is not one: {error}") from error
 

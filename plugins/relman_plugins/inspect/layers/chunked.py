@@ -54,7 +54,9 @@ class _Toc(msgspec.Struct, gc=False):
     entries: list[msgspec.Raw]  # read one by one, twice: a million of them read at once would take 300 MB
 
 
+# Prepared here: msgspec crashes where two threads do that at once.
 _ENTRY: Final = msgspec.json.Decoder(_File)
+_TABLE: Final = msgspec.json.Decoder(_Toc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _toc(blob: Blob, limits: Limits) -> _Toc | None:
         table = unpack(iter((content,)), limit=unpacked)
         if table.count(b"{") > limits.entries * _CHUNKS:
             raise Malformed(f"it has more than {limits.entries * _CHUNKS} entries")
-        toc = msgspec.json.decode(table, type=_Toc)
+        toc = _TABLE.decode(table)
     except Malformed as error:
         raise Malformed(f"its table of contents: {error.message}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
