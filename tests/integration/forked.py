@@ -110,8 +110,14 @@ def serve(address: str) -> None:
     os.rename(f"{address}.new", address)  # noqa: PTH104
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for pytest, which terminates this
-    while True:
-        asked, _ = listener.accept()
+    listener.settimeout(5)
+    parent = os.getppid()
+    while os.getppid() == parent:  # whoever was killed cannot terminate this
+        try:
+            asked, _ = listener.accept()
+        except TimeoutError:
+            continue
+        asked.settimeout(None)
         if os.fork() == 0:
             listener.close()
             os._exit(_answer(asked))
