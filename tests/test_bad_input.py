@@ -42,6 +42,7 @@ from tests.layer_factories import (
     tarred,
 )
 from tests.rpm_headers import ndb_database, package, sqlite_database
+from tests.test_layers import END, headed, pax, record
 from tests.traps import RPM
 
 if sys.version_info >= (3, 14):
@@ -201,6 +202,12 @@ def test_extended_headers_as_large_as_allowed_are_not_kept(peak: Peak) -> None:
         assert len(list(Archive(pieces()))) == 150
 
     assert peak(act) < ALLOWED
+
+
+def test_a_database_with_holes_is_refused() -> None:
+    content = pax(record("GNU.sparse.major", "1") + record("GNU.sparse.name", RPMDB)) + headed("x", 512) + bytes(512)
+
+    assert f"`{RPMDB}` is a sparse file, which layers do not have" in refused(raw(content + END))
 
 
 def test_names_of_wanted_files_add_up_over_all_layers(peak: Peak) -> None:
