@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ TOOLS = {
     "rpm": "tests that read an rpm database with rpm itself",
     "rpmbuild": "tests that build rpm packages",
     "skopeo": "tests that copy and read images with skopeo",
+    "syft": "tests that compare with syft's rows (`./dev test --peers` builds it)",
     "zstd": "tests that compress with zstd itself",
 }
 """Programs that some tests want, and what is lost without each."""
@@ -52,11 +55,35 @@ def _tests(count: int) -> str:
     return "1 test" if count == 1 else f"{count} tests"
 
 
+_DESELECTED = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what the command line leaves out."""
+    if items:
+        config = items[0].config
+        config.stash[_DESELECTED] = config.stash.get(_DESELECTED, 0) + len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell it, where this is a worker of pytest-xdist."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["deselected"] = session.config.stash.get(_DESELECTED, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Note what a worker told."""
+    told = getattr(node, "workeroutput", {}).get("deselected", 0)
+    node.config.stash[_DESELECTED] = max(node.config.stash.get(_DESELECTED, 0), told)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print both lists."""
     missing = {tool: what for tool, what in TOOLS.items() if shutil.which(tool) is None}
     skipped = reasons(terminalreporter.stats.get("skipped", []))
-    deselected = len(terminalreporter.stats.get("deselected", []))
+    # Each worker of pytest-xdist collects the same tests, and tells the one that prints what it left out.
+    deselected = max(len(terminalreporter.stats.get("deselected", [])), config.stash.get(_DESELECTED, 0))
     terminalreporter.section("not run")
     for line in lines(skipped, deselected, missing):
         terminalreporter.line(line)

@@ -32,6 +32,19 @@ def free_port() -> int:
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[str]:
     """A docker-registry that keeps its data below ``folder``; yields ``127.0.0.1:PORT``."""
+    found = next(filter(None, (_started(folder) for _ in range(3))), None)
+    if found is None:
+        raise RuntimeError(f"docker-registry ended: {(folder / 'log').read_text()}")
+    server, port = found
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+def _started(folder: Path) -> tuple[subprocess.Popen[bytes], int] | None:
+    """The server and its port; `None` where it ended at once, as it does when somebody else took the port meanwhile."""
     port = free_port()
     config = folder / "config.yml"
     config.write_text(
@@ -41,22 +54,14 @@ def docker_registry(folder: Path) -> Iterator[str]:
     )
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
-    try:
-        _wait_for(port, server, folder / "log")
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(200):
         if server.poll() is not None:
-            raise RuntimeError(f"docker-registry ended: {log.read_text()}")
+            return None
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+                return server, port
         time.sleep(0.05)
+    server.kill()
     raise RuntimeError("docker-registry does not listen")
 
 

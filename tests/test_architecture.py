@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -105,3 +106,10 @@ def test_no_module_is_named_for_nothing() -> None:
 def test_no_file_is_twice_as_long_as_one_should_be() -> None:
     """Those that are merely long are listed at the end of `./dev test`."""
     assert [name for name, lines in long_files(ROOT) if lines > 2 * LONG] == []
+
+
+def test_no_two_threads_can_prepare_a_type_of_msgspec_at_once() -> None:
+    """Where they do, msgspec 0.22 crashes the process: decoders are made when a module is imported, or under a lock."""
+    loose = re.compile(r"msgspec\.(json\.|msgpack\.)?(decode|convert)\(")
+
+    assert [str(path) for path in modules() if loose.search(path.read_text())] == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -32,7 +34,7 @@ def test_without_a_command_it_says_what_there_is(arguments: tuple[str, ...], tmp
     done = dev(*arguments, cwd=tmp_path)
 
     assert done.returncode == 0
-    for command in ("demo", "test", "lint", "lock"):
+    for command in ("demo", "test", "lint", "fuzz", "lock"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -41,6 +43,37 @@ def test_an_unknown_command_is_wrong_usage() -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage: ./dev COMMAND" in done.stderr
+
+
+def test_fuzzing_of_what_is_no_target_is_wrong_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "1", "rpm"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "error: no target is called `rpm`; there are rpm-header, " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spread"),
+    [
+        ("tests/test_dev.py -k dev", "-n auto --dist worksteal"),
+        ("-x", "-n auto --dist worksteal"),
+        ("-x --pdb", ""),
+        ("-n4", ""),
+        ("-n 0", ""),
+        ("-s", ""),
+        ("-p no:xdist", ""),
+    ],
+)
+def test_tests_run_on_all_cores_unless_somebody_says_otherwise(arguments: str, spread: str) -> None:
+    function = re.search(r"^spread\(\) \{\n.*?^\}\n", (ROOT / "dev").read_text(), re.MULTILINE | re.DOTALL)
+    assert function is not None
+    done = subprocess.run(
+        ["bash", "-c", f"{function[0]}\nspread {arguments}"], capture_output=True, text=True, check=True
+    )
+
+    assert " ".join(done.stdout.split()) == spread
 
 
 def test_a_python_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

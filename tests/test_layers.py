@@ -310,7 +310,7 @@ def test_what_ostree_writes_is_not_in_the_order_of_paths() -> None:
 # ------------------------------------------------------------------------------------------------------ fuzzed
 
 HERE = parse_repository("registry.example/os")
-LIMITED = DatabaseSource(Limits(unpacked=1_000_000, spooled=200_000, held=200_000, entries=1000, removed=100))
+LIMITED = DatabaseSource(Limits(unpacked=1_000_000, spooled=200_000, held=200_000, entries=1000, noted=20_000))
 BASE = tarred({"a": b"a" * 600, "var/lib/dpkg/status": status("a"), "d" * 120: b"", "l": Link("a"), "s": Symlink("a")})
 
 

@@ -15,6 +15,7 @@ from relman.model.diff import Change, ChangeKind, Diff, Part, Side
 from relman.model.oci import Digest, Platform, PlatformImage, Reference
 from relman.model.versions import ORDERED, compare, differing_part, normalise, parse, sorted_versions
 from relman.walk.details import obsoletes
+from relman.walk.modules import Modules
 
 Rename = tuple[re.Pattern[str], str]
 """A rule of `[packages] rename`: what to look for in a name, and what to put in its place."""
@@ -36,7 +37,8 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
 
     ``rename`` is applied to the names of both sides first, each rule in turn. Renamed packages are found where
     ``after.details.obsoletes`` (in the range of versions that it names) or ``after.extras["obsoletes"]`` (names to the
-    names that they obsolete) says so. Nothing is ignored here.
+    names that they obsolete) says so; another module at the same version where both have ``extras["modules"]`` (labels
+    by package). Nothing is ignored here.
     """
     shared = before.capabilities & after.capabilities
     renamed = _renamer(rename)
@@ -44,6 +46,7 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
     judge = _Judge(
         every_version=Capability.MULTI_VERSION in shared,
         vendors=Capability.VENDOR in shared,
+        modules=Modules(before, after),
     )
     changes = []
     for old, new in _pair(one, two, _obsoletes(after, shared, renamed)):
@@ -57,7 +60,7 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
         keys_added=added,
         keys_removed=removed,
         exact=shared >= EXACT,
-        notes=tuple(_notes(before, after, shared)),
+        notes=(*_notes(before, after, shared), *sorted(judge.modules.notes)),
     )
 
 
@@ -236,6 +239,7 @@ class _Judge:
 
     every_version: bool
     vendors: bool
+    modules: Modules
 
     def change(self, before: tuple[Package, ...], after: tuple[Package, ...]) -> Change | None:
         """The row of a package; an empty side is not installed. `None` where nothing changed."""
@@ -250,7 +254,7 @@ class _Judge:
         vendor_before = was.vendor if self.vendors and newest.vendor not in (None, was.vendor) else None
         if was.name != newest.name:
             kind = ChangeKind.RENAMED
-        elif kind is None and (arch_before is not None or vendor_before is not None):
+        elif kind is None and (arch_before or vendor_before or self.modules.changed(newest.identity)):
             kind = ChangeKind.CHANGED
         if kind is None:
             return None

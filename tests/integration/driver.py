@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from relman.testing import attach, put_image
 from tests import bluefin_sboms as sboms
 from tests.bluefin import Installed
 from tests.bluefin_commits import History, make_history
+from tests.integration import forked
 
 VARIANTS = ("base", "dx")
 DAYS = (date(2026, 6, 9), date(2026, 6, 16), date(2026, 6, 23))
@@ -77,17 +79,20 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def relman(folder: Path, *arguments: str, code: int | None = 0, stdin: str | None = None, **variables: str) -> Ran:
     """Run it in ``folder`` and see that it exits with ``code``; `None` leaves that to the caller."""
-    done = subprocess.run(
-        command(arguments),
-        cwd=folder,
-        env=environment(folder, variables),
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    if forked.fits(variables):
+        done = forked.run(arguments, folder, environment(folder, variables), stdin, 120)
+    else:
+        done = subprocess.run(
+            command(arguments),
+            cwd=folder,
+            env=environment(folder, variables),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     ran = Ran(arguments, done.returncode, done.stdout, done.stderr)
     assert code is None or ran.code == code, f"relman {' '.join(arguments)} exited with {ran.code}:\n{ran.stderr}"
     assert "Traceback" not in ran.stderr or "--verbose" in arguments, ran.stderr
@@ -104,7 +109,13 @@ def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever starts tests in the background has interrupts ignored, and that is inherited.
+        preexec_fn=_interruptible,
     )
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def installed(variant: str, build: int) -> tuple[Installed, ...]:

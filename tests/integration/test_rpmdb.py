@@ -167,6 +167,43 @@ def test_another_part_than_was_asked_for_is_refused(
         registries.blob_range(repository, digest, 100, 100)
 
 
+def test_parts_shorter_than_asked_for_are_put_together(
+    front: Front, repository: Repository, registries: Registries
+) -> None:
+    content = noise(1000)
+    digest = registries.put_blob(repository, content)
+
+    def hundred(asked: Asked, forward: Callable[[], Reply]) -> Reply | None:
+        if "range" not in asked.headers:
+            return None
+        start = int(asked.headers["range"].removeprefix("bytes=").partition("-")[0])
+        part = content[start : start + 100]
+        return Reply(206, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/1000"}, part)
+
+    front.faults.append(hundred)
+
+    assert registries.blob_range(repository, digest, 50, 900) == content[50:950]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Range": "bytes */1000"},
+        {"Content-Range": "octets 100-199/1000"},
+        {"Content-Type": "multipart/byteranges; boundary=x"},
+    ],
+)
+def test_a_part_that_does_not_say_which_it_is_is_refused(
+    headers: dict[str, str], front: Front, repository: Repository, registries: Registries
+) -> None:
+    digest = registries.put_blob(repository, noise(1000))
+    front.faults.append(lambda asked, forward: Reply(206, headers, b"x" * 100) if "range" in asked.headers else None)
+
+    with pytest.raises(Malformed, match="another part"):
+        registries.blob_range(repository, digest, 100, 100)
+
+
 def test_more_than_was_asked_for_is_not_taken(front: Front, repository: Repository, registries: Registries) -> None:
     digest = registries.put_blob(repository, bytes(10))
     headers = {"Content-Range": "bytes 5-9/10"}

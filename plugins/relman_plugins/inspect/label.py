@@ -24,6 +24,9 @@ class _Info(msgspec.Struct):
     version: int = 1
 
 
+_INFO = msgspec.json.Decoder(_Info)  # prepared here: msgspec crashes where two threads do that at once
+
+
 @hookimpl
 def relman_contents_sources(context: ContentsContext) -> Iterable[LabelSource]:  # noqa: ARG001  pluggy names it
     """One source: rechunk's label."""
@@ -46,7 +49,7 @@ class LabelSource:
         if len(text) > _LIMIT:
             return Unavailable(f"the label `{LABEL}` has {len(text)} characters, more than the {_LIMIT} that are read")
         try:
-            info = msgspec.json.decode(text, type=_Info)
+            info = _INFO.decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return Unavailable(f"the label `{LABEL}` is not what rechunk writes: {error}")
         if info.version not in _VERSIONS:

@@ -47,7 +47,7 @@ class Listed:
     """One entry of an SBOM that says what is installed.
 
     ``version`` is whole. ``exact`` says that its epoch is known, be it none. ``paths`` are the files that the scanner
-    took it from, empty where the SBOM does not say.
+    took it from, empty where the SBOM does not say. ``module`` is rpm's label of the module that it was built for.
     """
 
     ecosystem: str
@@ -58,6 +58,7 @@ class Listed:
     source: str | None = None
     vendor: str | None = None
     paths: Sequence[str] = ()
+    module: str | None = None
 
 
 def listed(
@@ -146,7 +147,8 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
         else:
             others[entry.ecosystem or "unnamed"] += 1
     kept = _of_the_system(found)
-    keys, packages = set(), []
+    _add_own_sources(kept)
+    keys, packages, modules = set(), [], dict[str, str]()
     for entry in kept:
         if entry.ecosystem not in SYSTEM and not entry.version:
             continue  # a module that was built from a checkout has no version that could change
@@ -156,6 +158,8 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
             keys.add(normalise("rpm", None, evr.version, evr.release))
         else:
             packages.append(package)
+            if entry.module and len(entry.module) <= _TEXT_LIMIT and entry.module.isprintable():
+                modules[str(package.identity)] = entry.module
     if not packages:
         raise Malformed(_why_empty(bool(found), others))
     return Contents(
@@ -163,6 +167,7 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
         source=name,
         capabilities=_capabilities([entry for entry in kept if entry.name != "gpg-pubkey"]),
         keys=tuple(sorted(keys)),
+        extras=MappingProxyType({"modules": modules} if modules else {}),
     )
 
 
@@ -170,6 +175,15 @@ def _of_the_system(found: list[Listed]) -> list[Listed]:
     places = [place(entry.ecosystem, entry.paths) if entry.paths else Place.UNKNOWN for entry in found]
     keep = chosen(zip((entry.ecosystem for entry in found), places, strict=True))
     return [entry for entry, where in zip(found, places, strict=True) if (entry.ecosystem, where) in keep]
+
+
+def _add_own_sources(kept: list[Listed]) -> None:
+    """Give packages of dpkg and pacman their own name as source where the list names only sources of another name."""
+    for ecosystem in ("deb", "alpm"):
+        several = [entry for entry in kept if entry.ecosystem == ecosystem]
+        if any(entry.source for entry in several):
+            for entry in several:
+                entry.source = entry.source or entry.name
 
 
 def _package(entry: Listed) -> Package:

@@ -69,6 +69,9 @@ class _Manifest(msgspec.Struct):
     subject: _Layer | None = None
 
 
+_MANIFEST = msgspec.json.Decoder(_Manifest)  # prepared here: msgspec crashes where two threads do that at once
+
+
 @dataclass(frozen=True, slots=True)
 class _Attached:
     """An SBOM that refers to an image: the layers that may hold it, the likeliest first."""
@@ -112,7 +115,7 @@ class SbomSource:
             platform = image.image.platform if digest != image.image.manifest.digest else None
             found = self._read_attached(image, digest, platform, reasons)
             if found is not None:
-                return replace(found, extras={"passed_over": tuple(reasons)}) if reasons else found
+                return replace(found, extras={**found.extras, "passed_over": tuple(reasons)}) if reasons else found
         return Unavailable("; ".join(reasons))
 
     # ------------------------------------------------------------------------------------------------ a file
@@ -191,7 +194,7 @@ def _attached(
 def _manifest(registry: RegistryReader, image: ImageUnderRead, referrer: Descriptor) -> _Manifest:
     content = registry.manifest(image.reference.repository.digest(referrer.digest)).content
     try:
-        return msgspec.json.decode(content, type=_Manifest)
+        return _MANIFEST.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"its manifest is not one: {error}") from error
 

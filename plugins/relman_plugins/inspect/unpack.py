@@ -19,6 +19,8 @@ LIMIT = 1024 * 1024 * 1024
 """The most bytes that one list may have once it is unpacked."""
 
 _STEP = 1024 * 1024
+# What follows a member or a frame is copied when that ends: of many tiny ones each would copy the whole piece.
+_SHORT = 4096
 _MAGIC_LENGTH = 4
 
 
@@ -72,14 +74,17 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
     member = zlib.decompressobj(wbits=31)
     try:
         for piece in pieces:
-            data = piece
-            while data:
+            at, step = 0, len(piece)
+            while at < len(piece):
                 if member.eof:
-                    if not data.strip(b"\0"):  # padding, which gzip(1) passes over, too
+                    at = _behind_zeros(piece, at)  # padding, which gzip(1) passes over, too
+                    if at == len(piece):
                         break
-                    member = zlib.decompressobj(wbits=31)
-                yield member.decompress(data, _STEP)
-                data = member.unused_data if member.eof else member.unconsumed_tail
+                    member, step = zlib.decompressobj(wbits=31), _SHORT
+                part = memoryview(piece)[at : at + step]
+                yield member.decompress(part, _STEP)
+                at += len(part) - len(member.unused_data if member.eof else member.unconsumed_tail)
+                step *= 2
         # What the last window still holds comes out in steps, too.
         while not member.eof and (rest := member.decompress(b"", _STEP)):
             yield rest
@@ -89,16 +94,25 @@ def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise Malformed("its gzip stream is cut: the end is missing")
 
 
+def _behind_zeros(piece: bytes, at: int) -> int:
+    while at < len(piece) and not piece[at]:
+        rest = piece[at : at + _SHORT].lstrip(b"\0")
+        at = min(at + _SHORT, len(piece)) - len(rest)
+    return at
+
+
 def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     frame = zstd.ZstdDecompressor()
     try:
         for piece in pieces:
-            data = piece
-            while data or not (frame.eof or frame.needs_input):
+            at, step = 0, len(piece)
+            while at < len(piece) or not (frame.eof or frame.needs_input):
                 if frame.eof:
-                    frame = zstd.ZstdDecompressor()
-                yield frame.decompress(data, _STEP)
-                data = frame.unused_data if frame.eof else b""
+                    frame, step = zstd.ZstdDecompressor(), _SHORT
+                part = memoryview(piece)[at : at + step] if frame.needs_input else b""
+                yield frame.decompress(part, _STEP)
+                at += len(part) - (len(frame.unused_data) if frame.eof else 0)
+                step *= 2
     except zstd.ZstdError as error:
         raise Malformed(f"its zstd stream is corrupt: {error}") from error
     if not frame.eof:

@@ -107,29 +107,33 @@ def _is_sums(name: str) -> bool:
 
 def _paragraphs(content: bytes, place: str) -> Iterator[_Fields]:
     """The fields that are read, of each paragraph; a name in any case is the same field."""
-    fields: _Fields = {}
+    fields: dict[str, list[str]] = {}
     some, last = False, ""
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         if not line or line.isspace():
             if some:
-                yield fields
+                yield _joined(fields)
             fields, some, last = {}, False, ""
         elif line[0] in " \t":
             if not some:
                 raise Malformed(f"line {number} of `{place}` continues nothing")
             if last:
-                fields[last] += "\n" + line
+                fields[last].append(line)
         else:
             name, colon, value = line.partition(":")
             if not colon:
                 raise Malformed(f"line {number} of `{place}` is no field: `{ascii(line[:60])[1:-1]}`")
             some, last = True, name.lower()
             if last in _WANTED:
-                fields[last] = value.strip()
+                fields[last] = [value.strip()]
             else:
                 last = ""
     if some:
-        yield fields
+        yield _joined(fields)
+
+
+def _joined(fields: dict[str, list[str]]) -> _Fields:
+    return {name: "\n".join(lines) for name, lines in fields.items()}
 
 
 def _package(fields: _Fields) -> Package:

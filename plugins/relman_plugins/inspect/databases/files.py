@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from relman.model.contents import PackagedFile
 from relman.plugin import Malformed
 
-_FILE_LIMIT = 5_000_000
+_FILE_LIMIT = 2_000_000
 _CONFIG, _PLAIN = "c", "-"
 # PGPHASHALGO_* (RFC 9580, 9.5), as rpm names the algorithms of file digests; without one it is MD5.
 _ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3-256"}
@@ -47,6 +47,8 @@ class Files(Mapping[str, PackagedFile]):
             if self._size > _FILE_LIMIT:
                 raise Malformed(f"it lists more than {_FILE_LIMIT} files")
         try:
+            if not digest:
+                raise ValueError("it is empty")
             names[name] = prefix + bytes.fromhex(digest.decode("ascii"))
         except ValueError as error:
             raise Malformed(f"the digest of its file `{ascii(name[:100])[1:-1]}` is none") from error

@@ -71,7 +71,7 @@ class _Gathered:
         self._sources: dict[bytes, tuple[str, str] | None] = {}
         self._packages: list[Package] = []
         self._keys: set[str] = set()
-        self._obsoletes: dict[Identity, tuple[Obsolete, ...]] = {}
+        self._obsoletes: dict[Identity, dict[Obsolete, None]] = {}  # in their order, each once
         self._sizes: dict[Identity, int] = {}
         self._modules: dict[str, str] = {}
         self._changelogs: dict[str, tuple[str, tuple[ChangelogEntry, ...]]] = {}
@@ -116,7 +116,7 @@ class _Gathered:
             keys=tuple(sorted(self._keys)),
             extras=MappingProxyType({"modules": self._modules} if self._modules else {}),
             details=Details(
-                obsoletes=MappingProxyType(self._obsoletes),
+                obsoletes=MappingProxyType({identity: tuple(found) for identity, found in self._obsoletes.items()}),
                 sizes=MappingProxyType(self._sizes),
                 changelogs=MappingProxyType({name: entries for name, (_, entries) in self._changelogs.items()}),
                 files=self._files,
@@ -178,8 +178,7 @@ class _Gathered:
             # Versions side by side take their space together.
             self._sizes[identity] = self._sizes.get(identity, 0) + size
         if names := header.texts(Tag.OBSOLETENAME):
-            found = self._obsolete(names, header)
-            self._obsoletes[identity] = tuple(dict.fromkeys((*self._obsoletes.get(identity, ()), *found)))
+            self._obsoletes.setdefault(identity, {}).update(dict.fromkeys(self._obsolete(names, header)))
         if label := header.text(Tag.MODULARITYLABEL):
             self._modules[str(identity)] = self._printable(label)
 

@@ -24,6 +24,7 @@ _STEPS, _CALLS = 100_000, 200  # a database of 2,500 packages takes one call's w
 _COLUMN_LIMIT = 100
 _EVERY_ROW = "SELECT rowid, blob FROM Packages NOT INDEXED"
 _SETTLE = 3  # how often a database is copied that changes meanwhile
+_HEADER = 100  # of the file; "Database File Format", 1.3
 _WAL_HEADER = 32
 _SIDECARS = ("-wal", "-journal")
 
@@ -46,6 +47,7 @@ def blobs(path: Path) -> Iterator[bytes]:
     A log beside it that still holds changes (``-wal``, ``-journal``) counts: rpm's newest rows may stand only there.
     Then a copy is read, for SQLite would write into the folder.
     """
+    _check_size(path)
     try:
         if any(_sidecars(path)):
             with _copied(path) as copy:
@@ -55,6 +57,19 @@ def blobs(path: Path) -> Iterator[bytes]:
             yield from _read(f"{path.absolute().as_uri()}?mode=ro&immutable=1", sum(_sizes(path)))
     except sqlite3.Error as error:
         raise Malformed(f"it is no SQLite database that can be read: {error}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message, which repeats what the schema has
+        raise Malformed("it is no SQLite database that can be read: its schema is corrupt") from error
+
+
+def _check_size(path: Path) -> None:
+    """Raise `Malformed` for a file of no whole pages: SQLite would read zeros where the end is missing, and go on."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+        size = os.fstat(file.fileno()).st_size
+    stated = int.from_bytes(head[16:18], "big")
+    page = 65536 if stated == 1 else stated
+    if len(head) < _HEADER or not page or size % page:
+        raise Malformed(f"it is no SQLite database that can be read: it is cut, its {size} bytes are no whole pages")
 
 
 def _read(uri: str, size: int) -> Iterator[bytes]:

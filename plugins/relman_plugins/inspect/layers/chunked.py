@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from relman.model.oci import Descriptor, Digest, Repository
 from relman.plugin import Malformed, RegistryReader
 
 from ..unpack import decompressed, unpack
-from .paths import Hidden, Role, Wanted
+from .paths import LINKS, Hidden, Role, Wanted
 from .spool import Spool
 from .stream import Limits
 from .tar import Entry, Kind, cleaned
@@ -32,6 +33,7 @@ _TYPE = 1
 _VERSIONS = (1, 2)
 _PACKED_LIMIT = 64 * 1024 * 1024
 _LIMIT = 192 * 1024 * 1024
+_CHUNKS = 4  # objects for each file: parts of large ones are entries, too, and attributes are objects
 _MANY = 8  # more files than this are had sooner by reading the layer
 
 _KINDS = {"reg": Kind.FILE, "hardlink": Kind.HARD_LINK, "symlink": Kind.SYMLINK, "dir": Kind.FOLDER}
@@ -49,7 +51,12 @@ class _File(msgspec.Struct, gc=False):
 
 class _Toc(msgspec.Struct, gc=False):
     version: int
-    entries: list[_File]
+    entries: list[msgspec.Raw]  # read one by one, twice: a million of them read at once would take 300 MB
+
+
+# Prepared here: msgspec crashes where two threads do that at once.
+_ENTRY: Final = msgspec.json.Decoder(_File)
+_TABLE: Final = msgspec.json.Decoder(_Toc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +81,47 @@ def listed_in(blob: Blob, number: int, wanted: Wanted, hidden: Hidden, spool: Sp
     `None` where it has no table, one of a kind that is not known, or so many wanted files that the layer is better
     read: all that it has can be had from the stream. Raises `Malformed` for a table that is not what it should be.
     """
-    toc = _toc(blob)
+    toc = _toc(blob, limits)
     if toc is None:
         return None
     view = View(number)
-    files: dict[str, _File] = {}
-    for file in toc.entries:
-        name = cleaned(file.name) if file.type != "chunk" else None
-        if name is None:
-            continue
+    for file, name in _named(toc):
         kind = _KINDS.get(file.type, Kind.OTHER)
         target = (cleaned(file.link) or "") if kind is Kind.HARD_LINK else file.link
-        role = view.note(Entry(kind, name, file.size, target), wanted, limits)
-        if kind in (Kind.FILE, Kind.HARD_LINK):
-            files[name] = file
+        role = view.note(Entry(kind, name, file.size, target), wanted, spool)
         if role is not None and (role is Role.TARGET or not hidden.hides(name)):
+            spool.note(name + target)
             view.files[name] = _held(blob, number, role, file, target, spool)
     if sum(held.role in (Role.STATUS, Role.PART, Role.TARGET) for held in view.files.values()) > _MANY:
         return None
-    for held in tuple(view.files.values()):
-        target = held.target
-        while target and target not in view.linkable and (found := files.get(target)) is not None:
-            link = (cleaned(found.link) or "") if found.type == "hardlink" else ""
-            view.linkable[target] = _held(blob, number, Role.TARGET, found, link, spool)
-            target = link
+    _add_targets(view, blob, toc, spool)
     return view
+
+
+def _add_targets(view: View, blob: Blob, toc: _Toc, spool: Spool) -> None:
+    """Add what the hard links among the files lead to, as far as the table has it."""
+    missing = {held.target for held in view.files.values() if held.target}
+    for _ in range(LINKS):
+        missing -= view.linkable.keys()
+        if not missing:
+            return
+        for file, name in _named(toc):
+            if name in missing and file.type in ("reg", "hardlink"):
+                link = (cleaned(file.link) or "") if file.type == "hardlink" else ""
+                view.linkable[name] = _held(blob, view.layer, Role.TARGET, file, link, spool)
+        missing = {held.target for held in view.linkable.values() if held.target}
+
+
+def _named(toc: _Toc) -> Iterator[tuple[_File, str]]:
+    """Every file of the table with its clean name. Raises `Malformed`."""
+    for raw in toc.entries:
+        try:
+            file = _ENTRY.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Malformed(f"its table of contents is none: {error}") from error
+        name = cleaned(file.name) if file.type != "chunk" else None
+        if name is not None:
+            yield file, name
 
 
 def _held(blob: Blob, number: int, role: Role, file: _File, target: str, spool: Spool) -> Held:
@@ -137,7 +160,7 @@ def _checked(pieces: Iterator[bytes], size: int, digest: Digest, what: str) -> I
         raise Malformed(f"its table of contents lies: what it points at for {what} has another digest or size")
 
 
-def _toc(blob: Blob) -> _Toc | None:
+def _toc(blob: Blob, limits: Limits) -> _Toc | None:
     place = _place(blob.layer)
     if place is None:
         return None
@@ -149,7 +172,9 @@ def _toc(blob: Blob) -> _Toc | None:
         raise Malformed("its table of contents has another checksum than its annotation says")
     try:
         table = unpack(iter((content,)), limit=unpacked)
-        toc = msgspec.json.decode(table, type=_Toc)
+        if table.count(b"{") > limits.entries * _CHUNKS:
+            raise Malformed(f"it has more than {limits.entries * _CHUNKS} entries")
+        toc = _TABLE.decode(table)
     except Malformed as error:
         raise Malformed(f"its table of contents: {error.message}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -40,6 +40,9 @@ class _Info(msgspec.Struct):
     layers: list[list[str]] = []
 
 
+_INFO = msgspec.json.Decoder(_Info)  # prepared here: msgspec crashes where two threads do that at once
+
+
 def reading_order(image: PlatformImage) -> tuple[int, ...]:
     """The numbers of the image's layers (0 is the bottom) in the order in which to look for a package database."""
     names = layer_names(image)
@@ -96,7 +99,7 @@ def _labelled(label: str) -> list[Names]:
     if not label or len(label) > _LABEL_LIMIT:
         return []
     try:
-        return [tuple(names) for names in msgspec.json.decode(label, type=_Info).layers]
+        return [tuple(names) for names in _INFO.decode(label).layers]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return []
 

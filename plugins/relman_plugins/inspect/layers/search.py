@@ -181,7 +181,7 @@ class Search:
             if listed is not None:
                 return listed
             with opened(self._registry, self._repository, layer, self._limits) as archive:
-                return seen_in(archive, number, wanted, hidden, self._spool, self._limits)
+                return seen_in(archive, number, wanted, hidden, self._spool)
 
         return self._in_layer(number, view)
 

@@ -10,6 +10,8 @@ from relman.plugin import Malformed, Unequipped
 
 from .stream import Limits
 
+_NOTE = 256  # about what a file costs that is kept track of, beside its name
+
 
 class Spool:
     """Files in ``folder``, which is its maker's to delete. They get numbers for names: nothing of an image's."""
@@ -20,6 +22,7 @@ class Spool:
         self._count = 0
         self._written = 0
         self._held = 0
+        self._noted = 0
 
     def room(self, size: int) -> bool:
         """Whether ``size`` bytes may be written that will perhaps not be needed."""
@@ -48,6 +51,12 @@ class Spool:
         if self._held > self._limits.held:
             raise Malformed(f"the files of its package database are larger than {self._limits.held} bytes")
         return b"".join(pieces)
+
+    def note(self, name: str) -> None:
+        """Count that something is kept of the file ``name``. Raises `Malformed` beyond the limit: names add up, too."""
+        self._noted += _NOTE + len(name)
+        if self._noted > self._limits.noted:
+            raise Malformed(f"it has more files of package databases than {self._limits.noted} bytes can name")
 
     def database(self, file: Path, log: Path | None) -> Path:
         """``file`` under a name that SQLite finds its ``log`` by. Raises `Malformed` where both are one file."""

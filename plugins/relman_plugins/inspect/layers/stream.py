@@ -24,14 +24,15 @@ class Limits:
     """The most that is read of one image. All but ``entries`` in bytes.
 
     ``unpacked`` is what one layer may have unpacked, ``spooled`` what is written to temporary files, ``held`` what is
-    kept in memory of databases that are made of many small files, ``part`` what is asked for at once of a blob's part.
+    kept in memory of databases that are made of many small files, ``noted`` what keeping track of all such files, of
+    links and of what is removed may take; ``part`` what is asked for at once of a blob's part.
     """
 
     unpacked: int = 64 * 1024**3
     spooled: int = 1024**3
     held: int = 256 * 1024**2
+    noted: int = 64 * 1024**2
     entries: int = ENTRY_LIMIT
-    removed: int = 250_000
     part: int = 64 * 1024**2
 
 

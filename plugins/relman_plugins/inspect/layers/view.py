@@ -10,7 +10,6 @@ from relman.plugin import Malformed
 
 from .paths import LINKS, OBJECTS, OPAQUE, REMOVED, STATUS, Hidden, Role, Wanted, is_database, may_be_linked
 from .spool import Spool, with_head
-from .stream import Limits
 from .tar import Archive, Entry, Kind
 
 _HEAD = 16
@@ -61,33 +60,33 @@ class View:
     links: dict[str, str] = field(default_factory=dict)
     is_ostree: bool = False
 
-    def note(self, entry: Entry, wanted: Wanted, limits: Limits) -> Role | None:
+    def note(self, entry: Entry, wanted: Wanted, spool: Spool) -> Role | None:
         """Note what ``entry`` hides, and say what it is where it is a wanted file or a hard link to one."""
         folder, _, leaf = entry.name.rpartition("/")
         if leaf.startswith(REMOVED):
             if leaf == OPAQUE:
                 if not folder or wanted.concerns(folder):
+                    spool.note(folder)
                     self.opaque.add(folder)
             elif wanted.concerns(path := entry.name[: -len(leaf)] + leaf[len(REMOVED) :]):
-                self._remove(path, limits)
+                self._remove(path, spool)
             return None
         if entry.kind is not Kind.FOLDER and wanted.is_folder(entry.name):
-            self._remove(entry.name, limits)
+            self._remove(entry.name, spool)
             if entry.kind is Kind.SYMLINK:
                 self.links[entry.name] = entry.target
             return None
         role = wanted.role(entry.name)
         if role is None or entry.kind in (Kind.FILE, Kind.HARD_LINK):
             return role
-        self._remove(entry.name, limits)
+        self._remove(entry.name, spool)
         if entry.kind is Kind.SYMLINK:
             self.links[entry.name] = entry.target
         return None
 
-    def _remove(self, path: str, limits: Limits) -> None:
+    def _remove(self, path: str, spool: Spool) -> None:
+        spool.note(path)
         self.removed.add(path)
-        if len(self.removed) > limits.removed:
-            raise Malformed(f"it removes more than {limits.removed} files of package databases")
 
     def has(self, path: str) -> Held | None:
         """The content that a hard link to ``path`` has, as far as this layer was looked at."""
@@ -107,7 +106,7 @@ class View:
         return ""
 
 
-def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool: Spool, limits: Limits) -> View:
+def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool: Spool) -> View:
     """What the streamed ``archive`` has. Reading stops when nothing of it can matter any more.
 
     For targets that is when all are found. For a database it is when the entries leave its folder: a log may lie
@@ -119,7 +118,7 @@ def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool:
     for entry in archive:
         if done and not entry.name.startswith(done) and not view.is_ostree:
             break
-        role = view.note(entry, wanted, limits)
+        role = view.note(entry, wanted, spool)
         loose = role is None
         if loose and not (entry.kind is Kind.FILE and (entry.name in pending or may_be_linked(entry.name))):
             continue
@@ -131,6 +130,7 @@ def seen_in(archive: Archive, layer: int, wanted: Wanted, hidden: Hidden, spool:
         held = _taken(archive, entry, layer, role, spool)
         if held is None:
             continue
+        spool.note(entry.name + held.target)
         if held.target and view.has(held.target) is None:
             pending.add(held.target)
         (view.linkable if loose else view.files)[entry.name] = held
