@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
+from relman.documents.imported import ImportDocument
 from relman.documents.lists import (
     CacheDocument,
     EmbeddedDocument,
@@ -36,6 +37,7 @@ _DOCUMENTS: dict[str, Any] = {
     "cache": CacheDocument,
     "tags": TagsDocument,
     "records": RecordsDocument,
+    "import": ImportDocument,
     "plugins": PluginsDocument,
 }
 

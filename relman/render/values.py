@@ -37,7 +37,9 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
     return own | {
         "changelog": changelog,
         "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
-        "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
+        "compared": bool(changelog.groups)
+        or any(v.previous_digest for v in changelog.variants)
+        or (changelog.imported and changelog.previous is not None),
         "listed": listed,
         "undone": pairs,
         "commit_groups": commit_groups(commit for commit in listed if commit.sha not in folded),
