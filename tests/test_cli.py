@@ -30,6 +30,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+PUBLISHED = Path(__file__).parent / "data" / "changelogs" / "2025-06-08-stable-20250608.md"
+
 READERS: dict[str, tuple[str, ...]] = {
     "diff": ("diff", "oci:images/base:stable", "oci:images/base:testing"),
     "diffs": ("diff", "--stream", "stable"),
@@ -47,6 +49,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "cache": ("cache",),
     "check": ("check",),
     "published": ("contents", "oci:images/base:stable", "--publish", "--yes"),
+    "import": ("records", "import", str(PUBLISHED), "--yes"),
     "embedded": ("contents", "oci:images/base:stable", "--embed", "--yes"),
 }
 """Every command that prints a document, by that document (`show` prints a plan)."""

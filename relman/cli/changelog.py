@@ -10,7 +10,7 @@ from relman.cli.diff import parse_platforms
 from relman.cli.options import common_options, format_option
 from relman.cli.output import read_note, write
 from relman.cli.sboms import parse_sboms, sbom_option
-from relman.errors import UsageError
+from relman.errors import NotFound, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.changelog import Changelog
 from relman.model.oci import Platform
@@ -50,19 +50,45 @@ def changelog(
     introduction = read_note(note)
     wanted, given = parse_platforms(platforms), parse_sboms(sboms)
     with lifecycle(needs_config=stream is not None) as walk:
-        with working("reading what is in the images"):
-            if stream is not None:
-                release, pairs = _of_stream(walk, stream, since, to, wanted)
-                walk.stand_in(given, release)
-            else:
-                release, pairs = None, _of_two(walk, before or "", after or "", wanted)
-            made = walk.compose(walk.inspect(pairs), release, note=introduction)
-        renderer = walk.renderer(made, release.id if release else None)
+        id: str | None
+        if stream is not None and to is not None and since is None and not given:
+            made, id, changed = _of_release(walk, stream, to, wanted, introduction)
+        else:
+            with working("reading what is in the images"):
+                if stream is not None:
+                    release, pairs = _of_stream(walk, stream, since, to, wanted)
+                    walk.stand_in(given, release)
+                else:
+                    release, pairs = None, _of_two(walk, before or "", after or "", wanted)
+                made = walk.compose(walk.inspect(pairs), release, note=introduction)
+            id, changed = (release.id, release.changed) if release else (None, True)
+        renderer = walk.renderer(made, id)
         write(renderer.notes(format_), output)
         if format_ == "markdown":
             github.summary(renderer.notes("markdown"))
-        changed = release is None or release.changed
-        github.outputs(_outputs(made, release, changed=changed, notes_file=output))
+        github.outputs(_outputs(made, id, changed=changed, notes_file=output))
+
+
+def _of_release(
+    walk: Lifecycle, name: str, version: str, platforms: tuple[Platform, ...], note: str | None
+) -> tuple[Changelog, str, bool]:
+    """A release of before: of its images; as it is recorded where it was imported, or where they are gone."""
+    stream = walk.config.stream(name)
+    kept = walk.recorded(stream, version)
+    if kept is None or kept[0].imported is None:
+        try:
+            with working("reading what is in the images"):
+                release, pairs = _of_stream(walk, name, None, version, platforms)
+                return walk.compose(walk.inspect(pairs), release, note=note), release.id, release.changed
+        except NotFound as error:
+            if kept is None:
+                raise
+            say(f"note: {error.message}: these are the notes as they were recorded")
+    record, made = kept
+    if note or platforms:
+        option = "--note" if note else "--platform"
+        raise UsageError(f"`{option}` cannot change `{record.version}`: its notes are shown as they are recorded")
+    return made, record.id, True
 
 
 def _of_stream(
@@ -80,7 +106,7 @@ def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform,
     return pairs_of_images(one, two, platforms or walk.config.platforms)
 
 
-def _outputs(made: Changelog, release: Release | None, *, changed: bool, notes_file: str | None) -> dict[str, str]:
+def _outputs(made: Changelog, id: str | None, *, changed: bool, notes_file: str | None) -> dict[str, str]:
     import json
 
     digests = {variant.name: variant.digest for variant in made.variants}
@@ -91,8 +117,8 @@ def _outputs(made: Changelog, release: Release | None, *, changed: bool, notes_f
         "changed": "true" if changed else "false",
         "digests": json.dumps(digests, separators=(",", ":")),
     }
-    if release:
-        values["release-id"] = release.id
+    if id:
+        values["release-id"] = id
     if notes_file and notes_file != "-":
         values["notes-file"] = notes_file
     return values

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import click
 
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, table
 from relman.documents.record import record_document
+from relman.errors import UsageError
 from relman.model.record import Record
 
 
@@ -47,6 +51,22 @@ def show(record_name: str, format_: str) -> None:
         click.echo(_text(record))
 
 
+@records.command(name="import")
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--stream", metavar="S", help="The stream of all of them; without it, the one that reads the version.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@format_option("text", "json")
+@common_options
+def import_(files: tuple[Path, ...], stream: str | None, yes: bool, format_: str) -> None:
+    """Take in releases that were published before: GitHub's JSON, Atom, JSON Feed, or Markdown files."""
+    from relman.cli.importing import import_files
+
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("there is nobody to ask", hint="give `--yes`")
+    with lifecycle(needs_config=True) as walk:
+        import_files(walk, files, stream, yes=yes, format_=format_)
+
+
 def _text(record: Record) -> str:
     finished = f", finished {record.finished:%Y-%m-%d %H:%M}" if record.finished else ""
     title = click.style(f"{record.project} {record.stream} {record.version}", bold=True)
@@ -55,13 +75,17 @@ def _text(record: Record) -> str:
         for v in record.variants
     ]
     receipts = [(r.state, r.action, f"{r.at:%Y-%m-%d %H:%M:%S}", r.url or r.detail or "") for r in record.receipts]
+    begun = "published" if record.imported else "begun"
     lines = [
         f"{title}   {record.id}",
-        f"  {record.state}, begun {record.created:%Y-%m-%d %H:%M}{finished}",
+        f"  {record.state}, {begun} {record.created:%Y-%m-%d %H:%M}{'' if record.imported else finished}",
         f"  follows {record.previous or 'nothing'}",
         "",
         table(variants, indent="  "),
     ]
+    if imported := record.imported:
+        left = f"; {counted(imported.not_read, 'line')} of it not read" if imported.not_read else ""
+        lines.insert(3, f"  imported from {imported.url or imported.file}{left}")
     if receipts:
         lines += ["", table(receipts, indent="  ")]
     for entry in record.overrides:

@@ -47,7 +47,7 @@ _CHANGELOG = TypeAdapter(ChangelogDocument)
 def changelog_document(changelog: Changelog) -> ChangelogDocument:
     """The changelog as JSON has it, its keys in the order of the contract."""
     counts = changelog.accounting
-    return ChangelogDocument(
+    document = ChangelogDocument(
         schema=CHANGELOG_SCHEMA,
         project=changelog.project,
         stream=changelog.stream,
@@ -78,6 +78,9 @@ def changelog_document(changelog: Changelog) -> ChangelogDocument:
         repository_url=changelog.repository_url,
         major=changelog.major,
     )
+    if changelog.imported:
+        document["imported"] = True
+    return document
 
 
 def changelog_bytes(changelog: Changelog) -> bytes:
@@ -206,6 +209,7 @@ def _changelog(read: ChangelogDocument) -> Changelog:
         notes=tuple(read.get("notes", ())),
         repository_url=read.get("repository_url"),
         major=read.get("major"),
+        imported=read.get("imported", False),
     )
 
 

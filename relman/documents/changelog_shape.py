@@ -11,15 +11,18 @@ from relman.model.oci import Digest
 
 
 class VariantDocument(TypedDict):
-    """One variant on one platform; ``packages`` counts what is installed."""
+    """One variant on one platform; ``packages`` counts what is installed.
+
+    Digests and that count are null where the changelog was read from published notes.
+    """
 
     name: Name
     platform: PlatformText
-    digest: Digest
+    digest: Digest | None
     previous_digest: Digest | None
     revision: str | None
     exact: bool
-    packages: int
+    packages: int | None
 
 
 class MajorDocument(TypedDict):
@@ -135,7 +138,10 @@ class AccountingDocument(TypedDict):
 
 
 class ChangelogDocument(TypedDict):
-    """A whole changelog. ``security`` is null where no source can tell; ``notes`` are sentences for readers."""
+    """A whole changelog. ``security`` is null where no source can tell; ``notes`` are sentences for readers.
+
+    ``imported`` is there, and true, where it was read from published notes.
+    """
 
     schema: Literal["relman.changelog/1"]
     project: str
@@ -154,3 +160,4 @@ class ChangelogDocument(TypedDict):
     notes: NotRequired[list[str]]
     repository_url: NotRequired[str | None]
     major: NotRequired[int | None]
+    imported: NotRequired[bool]

@@ -13,7 +13,7 @@ from relman.documents.values import JsonObject, Name, PlatformText, Time, one_of
 from relman.errors import Malformed
 from relman.model.oci import Digest, Platform
 from relman.model.plan import GateResult, State
-from relman.model.record import Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+from relman.model.record import Imported, Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState
 
 RECORD_SCHEMA: Final = "relman.record/1"
 RECORD_LIMIT = 16 * 1024 * 1024
@@ -70,8 +70,24 @@ class LeaseDocument(TypedDict):
     until: Time
 
 
+ImportedDocument = TypedDict(
+    "ImportedDocument",
+    {
+        "from": Name,
+        "file": str,
+        "url": str | None,
+        "sha256": Annotated[str, Field(pattern="^[0-9a-f]{64}$")],
+        "not_read": Annotated[int, Field(ge=0)],
+    },
+)
+"""Where an imported release was published; ``sha256`` is the hash of the text that was read, as UTF-8."""
+
+
 class RecordDocument(TypedDict):
-    """A whole record; ``lease`` is there only while somebody works on it."""
+    """A whole record; ``lease`` is there only while somebody works on it.
+
+    ``imported`` is there, and ``plan`` null, where relman did not make the release.
+    """
 
     schema: Literal["relman.record/1"]
     id: Name
@@ -82,12 +98,13 @@ class RecordDocument(TypedDict):
     state: Annotated[RecordState, one_of(RecordState)]
     created: Time
     finished: Time | None
-    plan: Digest
+    plan: Digest | None
     variants: list[RecordedVariantDocument]
     gates: list[GateDocument]
     overrides: list[JsonObject]
     receipts: list[ReceiptDocument]
     lease: NotRequired[LeaseDocument]
+    imported: NotRequired[ImportedDocument]
 
 
 _RECORD = TypeAdapter(RecordDocument)
@@ -127,6 +144,14 @@ def record_document(record: Record) -> RecordDocument:
         document["lease"] = LeaseDocument(
             host=lease.host, process=lease.process, started=lease.started, until=rfc3339(lease.until)
         )
+    if (imported := record.imported) is not None:
+        document["imported"] = {
+            "from": imported.origin,
+            "file": imported.file,
+            "url": imported.url,
+            "sha256": imported.sha256,
+            "not_read": imported.not_read,
+        }
     return document
 
 
@@ -153,7 +178,7 @@ def record_from_bytes(content: bytes, *, what: str = "the record") -> Record:
 
 
 def _record(read: RecordDocument) -> Record:
-    lease = read.get("lease")
+    lease, imported = read.get("lease"), read.get("imported")
     return Record(
         id=read["id"],
         project=read["project"],
@@ -181,6 +206,9 @@ def _record(read: RecordDocument) -> Record:
         receipts=tuple(_receipt(receipt) for receipt in read["receipts"]),
         lease=Lease(lease["host"], lease["process"], lease["started"], parse_rfc3339(lease["until"]))
         if lease
+        else None,
+        imported=Imported(imported["from"], imported["file"], imported["url"], imported["sha256"], imported["not_read"])
+        if imported
         else None,
     )
 

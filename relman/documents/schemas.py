@@ -11,6 +11,7 @@ from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.check import CheckDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
+from relman.documents.imported import ImportDocument
 from relman.documents.lists import (
     CacheDocument,
     EmbeddedDocument,
@@ -43,6 +44,7 @@ _DOCUMENTS: dict[str, Any] = {
     "cache": CacheDocument,
     "tags": TagsDocument,
     "records": RecordsDocument,
+    "import": ImportDocument,
     "plugins": PluginsDocument,
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -86,6 +86,8 @@ class FolderLedger:
 
     def plan_of(self, record: Record) -> bytes | None:
         """The plan that ``record`` carries out, checked against its digest; `None` where it has none."""
+        if record.plan is None:
+            return None
         path = self._file(record, "plan.json")
         plan = read_file(path, limit=PLAN_LIMIT)
         if plan is not None and Digest.of(plan, record.plan.algorithm) != record.plan:
@@ -151,6 +153,8 @@ class FolderLedger:
         self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
     ) -> FolderSession | FinishedSession:
         """Write the intent, which is also the lock of the stream. See `relman.ledger.protocol.Ledger.begin`."""
+        if record.plan is None:
+            raise RelmanError(f"`{record.name}` was imported: there is nothing to carry out")
         if Digest.of(plan, record.plan.algorithm) != record.plan:
             raise DigestMismatch(f"the plan is not `{record.plan.short}`, which the record of `{record.name}` names")
         # What is finished is left alone, also where nothing may be written.
@@ -200,6 +204,23 @@ class FolderLedger:
             let_go=self._let_go.add,
         )
 
+    def adopt(self, records: Sequence[tuple[Record, bytes]]) -> tuple[Record, ...]:
+        """Take in finished releases that were not made here. See `relman.ledger.protocol.Ledger.adopt`."""
+        written: list[Record] = []
+        with self._layout.writing():
+            known: dict[str, set[str]] = {}
+            for record, changelog in records:
+                if record.stream not in known:
+                    self._sweep(record.stream)
+                    there = [seen.record for seen in self._all(record.stream)]
+                    known[record.stream] = {name for each in there for name in (each.id, each.version)}
+                names = known[record.stream]
+                if record.id not in names and record.version not in names:
+                    self._create(record, None, changelog, instead_of=None)
+                    names |= {record.id, record.version}
+                    written.append(record)
+        return tuple(written)
+
     def _refuse_if_held(self, seen: _Seen, *, host: str, now: datetime) -> None:
         lease, since = seen.record.lease, seen.since
         if lease is None or since is None or seen.stored.lease in self._let_go:
@@ -227,7 +248,7 @@ class FolderLedger:
                 write_file(path, content)
         write_file(record_file(self._layout, record), record_bytes(record))
 
-    def _create(self, record: Record, plan: bytes, changelog: bytes, *, instead_of: Record | None) -> None:
+    def _create(self, record: Record, plan: bytes | None, changelog: bytes, *, instead_of: Record | None) -> None:
         """Lay down a record's folder at once; ``instead_of`` is the same release by a plan that came to nothing."""
         if instead_of is not None and _came_to_something(instead_of):
             raise PartlyDone(
@@ -242,7 +263,8 @@ class FolderLedger:
             ("changelog.json", changelog),
             ("record.json", record_bytes(record)),
         ):
-            write_file(fresh / name, content)
+            if content is not None:
+                write_file(fresh / name, content)
         with touching(folder):
             if instead_of is not None:
                 self._layout.record(record.stream, instead_of.name).rename(folder.with_name(f".old-{instead_of.name}"))

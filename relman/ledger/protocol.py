@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -59,7 +59,7 @@ class Ledger(Protocol):
         """The record with this id, version or name (``<version>-<id>``). Raises `NotFound` with what comes close."""
 
     def plan_of(self, record: Record) -> bytes | None:
-        """The plan that ``record`` carries out, checked against its digest; `None` where it has none."""
+        """The plan that ``record`` carries out, checked against its digest; `None` where it has none (imported)."""
 
     def changelog_of(self, record: Record) -> bytes | None:
         """The `relman.changelog/1` of ``record``; `None` where it has none."""
@@ -71,6 +71,13 @@ class Ledger(Protocol):
 
         A release that was begun before goes on where it stopped. Raises `Locked` where another run holds the stream,
         `PartlyDone` where the same release was partly carried out by another plan.
+        """
+
+    def adopt(self, records: Sequence[tuple[Record, bytes]]) -> tuple[Record, ...]:
+        """Take in finished releases that were not made here, each with its `relman.changelog/1`.
+
+        Answers with those that were written: a release whose id or version its stream has already is left as it is.
+        Each record is there whole or not at all; the lock is held for all of them.
         """
 
     def keep_contents(self, document: bytes) -> Digest:

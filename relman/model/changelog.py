@@ -162,15 +162,18 @@ def folded_fixes(fixes: Iterable[Fix]) -> tuple[FixGroup, ...]:
 
 @dataclass(frozen=True, slots=True)
 class VariantSummary:
-    """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff."""
+    """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff.
+
+    ``digest`` and ``packages`` are `None` where the changelog was read from published notes, which do not name them.
+    """
 
     name: str
     platform: Platform
-    digest: Digest
+    digest: Digest | None
     previous_digest: Digest | None
     revision: str | None
     exact: bool
-    packages: int
+    packages: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ class Changelog:
 
     ``security`` is `None` where no source can tell, which is not the same as no fixes. ``stream`` is `None` for two
     images given by hand. ``major`` is the number of the system's release (the 44 of F44), where the tags or the labels
-    tell.
+    tell. ``imported`` is true where it was read from published notes, and nothing was compared.
     """
 
     project: str
@@ -227,3 +230,4 @@ class Changelog:
     notes: tuple[str, ...] = ()
     repository_url: str | None = None
     major: int | None = None
+    imported: bool = False

@@ -98,6 +98,21 @@ class RecordedVariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """Where a record was read from: relman did not make this release, and knows only what was published of it.
+
+    ``origin`` is the kind of the source (`github`, `atom`, `json-feed`, `markdown`), ``file`` its name, ``url`` the
+    release's page. ``sha256`` is the hash of the published text, in hex; ``not_read`` counts what could not be read.
+    """
+
+    origin: str
+    file: str
+    url: str | None
+    sha256: str
+    not_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Who works on a release, and until when nobody else may. ``started`` tells a reused process id apart."""
 
@@ -109,7 +124,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A release: what was meant, what came of it, and where it stands. ``lease`` is set while somebody works on it."""
+    """A release: what was meant, what came of it, and where it stands. ``lease`` is set while somebody works on it.
+
+    ``plan`` is `None` for a release that was imported, which had none.
+    """
 
     id: str
     project: str
@@ -119,12 +137,17 @@ class Record:
     state: RecordState
     created: datetime
     finished: datetime | None
-    plan: Digest
+    plan: Digest | None
     variants: tuple[RecordedVariant, ...]
     gates: tuple[GateResult, ...] = ()
     overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
     receipts: tuple[Receipt, ...] = ()
     lease: Lease | None = None
+    imported: Imported | None = None
+
+    def __post_init__(self) -> None:
+        if (self.plan is None) != (self.imported is not None):
+            raise ValueError(f"`{self.version}` has either a plan or a place that it was imported from")
 
     @property
     def name(self) -> str:

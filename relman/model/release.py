@@ -110,3 +110,13 @@ def release_id(
     rows = sorted([variant, str(platform), digest] for variant, platform, digest in digests)
     text = json.dumps([project, stream, rows, previous_id], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def imported_id(project: str, stream: str, version: str) -> str:
+    """The id of a release that was imported, whose digests nobody knows.
+
+    The first 16 hex digits of the SHA-256 of the canonical JSON of ``[project, stream, version]``: the same whatever
+    it was read from, and in whatever order. A list of three is never the four of `release_id`.
+    """
+    text = json.dumps([project, stream, version], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

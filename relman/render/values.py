@@ -44,7 +44,9 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
         "changelog": changelog,
         "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
         "fix_groups": folded_fixes(changelog.security or ()),
-        "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
+        "compared": bool(changelog.groups)
+        or any(v.previous_digest for v in changelog.variants)
+        or (changelog.imported and changelog.previous is not None),
         "listed": listed,
         "undone": pairs,
         "by_bots": tuple(commit for commit in standing if commit.bot and not commit.breaking),

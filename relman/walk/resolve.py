@@ -239,8 +239,16 @@ class Resolver:
 
 
 def holds_exactly(record: Record, candidates: Sequence[Candidate]) -> bool:
-    """Whether ``record`` released exactly these images: then there is nothing to do."""
-    held: dict[str, Digest | None] = {variant.name: variant.digest for variant in record.variants}
+    """Whether ``record`` released exactly these images: then there is nothing to do.
+
+    An imported record has no digests: what the dated tags of its version hold, which the candidates follow, stands
+    for them.
+    """
+    follows = {candidate.variant.name: candidate.follows for candidate in candidates}
+    held: dict[str, Digest | None] = {}
+    for variant in record.variants:
+        stands = follows.get(variant.name) if record.imported else None
+        held[variant.name] = stands.digest if stands else variant.digest
     return held == {candidate.variant.name: candidate.image.digest for candidate in candidates}
 
 
