@@ -21,7 +21,7 @@ from tests.changelogs import changelog, group, row, variant
 from tests.golden_files import check_golden
 from tests.notes_reading import BUILT_IN, MADE, notes, read_tables, words
 
-ENDINGS = {"markdown": "md", "classic": "classic.md", "html": "html", "text": "txt", "json": "json"}
+ENDINGS = {"markdown": "md", "classic": "classic.md", "html": "html", "text": "txt", "bbcode": "bbcode", "json": "json"}
 
 
 # ------------------------------------------------------------------------------------------------------ golden

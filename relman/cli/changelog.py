@@ -25,8 +25,10 @@ from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 @click.option("--to", metavar="V", help="With --stream: a release that it made before.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Which platform; may be repeated.")
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Leave parts out until it has N characters.")
+@click.option("--full", metavar="URL", help="With --limit: where the whole text is.")
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
-@format_option("markdown", "classic", "html", "text", "json", default="markdown")
+@format_option("markdown", "classic", "html", "text", "bbcode", "json", default="markdown")
 @common_options
 def changelog(
     before: str | None,
@@ -36,6 +38,8 @@ def changelog(
     to: str | None,
     platforms: tuple[str, ...],
     note: str | None,
+    limit: int | None,
+    full: str | None,
     output: str | None,
     format_: str,
 ) -> None:
@@ -54,9 +58,9 @@ def changelog(
                 release, pairs = None, _of_two(walk, before or "", after or "", wanted)
             made = walk.compose(walk.inspect(pairs), release, note=introduction)
         renderer = walk.renderer(made, release.id if release else None)
-        write(renderer.notes(format_), output)
+        write(renderer.notes(format_, limit=limit, full=full), output)
         if format_ == "markdown":
-            github.summary(renderer.notes("markdown"))
+            github.summary(renderer.notes(limit=github.SUMMARY_LIMIT, measure="bytes", full=full))
         changed = release is None or release.changed
         github.outputs(_outputs(made, release, changed=changed, notes_file=output))
 

@@ -11,7 +11,7 @@ from relman.model.oci import Digest
 
 
 class VariantDocument(TypedDict):
-    """One variant on one platform; ``packages`` counts what is installed."""
+    """One variant on one platform; ``packages`` counts what is installed, ``download`` is in bytes, where known."""
 
     name: Name
     platform: PlatformText
@@ -20,6 +20,7 @@ class VariantDocument(TypedDict):
     revision: str | None
     exact: bool
     packages: int
+    download: NotRequired[int]
 
 
 class MajorDocument(TypedDict):
@@ -41,7 +42,7 @@ class PackageDocument(TypedDict):
 
 
 class RowDocument(TypedDict):
-    """Packages of one source with the same step; the keys at the end only where that, too, changed."""
+    """Packages of one source with the same step; the keys at the end only where that, too, changed, or is known."""
 
     kind: Literal["added", "removed", "upgraded", "downgraded", "rebuilt", "renamed", "changed"]
     part: Literal["epoch", "version", "release", "dist"] | None
@@ -53,6 +54,7 @@ class RowDocument(TypedDict):
     arch_before: NotRequired[str]
     vendor_before: NotRequired[str]
     name_before: NotRequired[str]
+    vendor: NotRequired[str]
 
 
 class GroupDocument(TypedDict):

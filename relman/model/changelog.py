@@ -61,7 +61,7 @@ class PackageName:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Packages of one source that made the same step."""
+    """Packages of one source that made the same step. ``vendor`` is who built them, where that is known."""
 
     kind: ChangeKind
     part: Part | None
@@ -73,6 +73,7 @@ class Row:
     arch_before: str | None = None
     vendor_before: str | None = None
     name_before: str | None = None
+    vendor: str | None = None
 
     @property
     def title(self) -> str:
@@ -114,7 +115,10 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class VariantSummary:
-    """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff."""
+    """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff.
+
+    ``download`` is what a host fetches that comes from the image before, in bytes; `None` where that is not known.
+    """
 
     name: str
     platform: Platform
@@ -123,6 +127,7 @@ class VariantSummary:
     revision: str | None
     exact: bool
     packages: int
+    download: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
-from relman.model.changelog import Changelog, Commit
+from relman.model.changelog import Changelog, Commit, Fix, Group
 from relman.model.contents import Identity
 from relman.model.diff import ChangeKind
-from relman.render.tables import SYMBOLS, classic_title, lines, majors, majors_by_trait, tables, undone
+from relman.render import parts
+from relman.render.links import Links
+from relman.render.tables import SYMBOLS, Entry, classic_title, lines, majors, majors_by_trait, tables, undone
 
 BEFORE_THE_PACKAGES = 50
 """Sections of a lower rank stand before the packages."""
@@ -18,7 +20,11 @@ _LOOK_TWICE = (ChangeKind.DOWNGRADED, ChangeKind.REMOVED)
 _HEADINGS = (("Breaking changes", None), ("Features", "feat"), ("Fixes", "fix"), ("Other", None))
 
 
-def standard_values(changelog: Changelog) -> dict[str, object]:
+FIRST_FIXES = 5
+"""Security fixes that are shown open; the others are folded."""
+
+
+def standard_values(changelog: Changelog, links: Links | None = None) -> dict[str, object]:
     """The values by name: every field of `Changelog`, and these.
 
     ``changelog`` is the value itself, ``revision`` the first variant's (or empty). ``listed`` are the commits that no
@@ -27,11 +33,26 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
     majors as they are printed, ``look_twice`` the rows that a reader must not miss (downgraded, removed), each after
     the title of its group. ``counts`` are the changed packages by kind and ``packages_changed`` all of them, each
     package once, however many variants have it. ``compared`` is false where no image has a predecessor.
+
+    ``downgraded`` are the rows that went back, each after the title of its group, which is empty for what all images
+    have; ``removed`` are such titles, each with the rows that are gone. ``majors_changed`` and ``majors_unchanged`` are ``major_lines`` taken apart, those of packages that are nowhere left
+    out. ``fixes_first`` and ``fixes_more`` are ``security`` with major packages first, the former shown open.
+    ``downloads`` are what hosts fetch, in bytes, the least and the most; empty where that is not known. ``row_links``
+    says whether packages have links. ``part``, ``part_end`` and ``part_slot`` mark what may be left out where a
+    channel has no room (`relman.render.parts`).
     """
     listed = tuple(commit for commit in changelog.commits if commit.listed)
     pairs = tuple(pair for pair in undone(changelog.commits) if any(commit.listed for commit in pair))
     folded = {commit.sha for pair in pairs for commit in pair}
-    printed = tables(changelog)
+    printed = tables(changelog, links)
+    major_lines = majors(changelog, links)
+    fixes = ranked_fixes(changelog)
+    pointed = [
+        ("" if _everywhere(changelog, group) else table.title, entry)
+        for group, table in zip(changelog.groups, printed, strict=True)
+        for entry in table.entries
+    ]
+    downloads = sorted({variant.download for variant in changelog.variants if variant.download is not None})
     sections = sorted(changelog.sections, key=lambda section: (section.rank, section.id))
     own: dict[str, object] = {field.name: getattr(changelog, field.name) for field in fields(changelog)}
     return own | {
@@ -46,7 +67,18 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
         "sections_after": tuple(section for section in sections if section.rank >= BEFORE_THE_PACKAGES),
         "tables": printed,
         "look_twice": tuple((t.title, e) for t in printed for e in t.entries if e.kind in _LOOK_TWICE),
-        "major_lines": majors(changelog),
+        "major_lines": major_lines,
+        "majors_changed": tuple(line for line in major_lines if line.changed),
+        "majors_unchanged": tuple(line for line in major_lines if not line.changed and line.after),
+        "fixes_first": fixes[:FIRST_FIXES],
+        "fixes_more": fixes[FIRST_FIXES:],
+        "downloads": (downloads[0], downloads[-1]) if downloads else (),
+        "downgraded": tuple((t, e) for t, e in pointed if e.kind is ChangeKind.DOWNGRADED),
+        "removed": _gathered((t, e) for t, e in pointed if e.kind is ChangeKind.REMOVED),
+        "row_links": links is not None,
+        "part": parts.start,
+        "part_end": parts.end,
+        "part_slot": parts.slot,
         "majors_by_trait": majors_by_trait(changelog),
         "counts": counts(changelog),
         "packages_changed": len({identity for _, identity in _changes(changelog)}),
@@ -54,6 +86,29 @@ def standard_values(changelog: Changelog) -> dict[str, object]:
         "lines": lines,
         "classic_title": classic_title,
     }
+
+
+def _everywhere(changelog: Changelog, group: Group) -> bool:
+    """Whether all images have the group's rows."""
+    return {variant.name for variant in changelog.variants} == set(group.variants) and {
+        variant.platform for variant in changelog.variants
+    } == set(group.platforms)
+
+
+def _gathered(entries: Iterable[tuple[str, Entry]]) -> tuple[tuple[str, tuple[Entry, ...]], ...]:
+    found: dict[str, list[Entry]] = {}
+    for title, entry in entries:
+        found.setdefault(title, []).append(entry)
+    return tuple((title, tuple(those)) for title, those in found.items())
+
+
+def ranked_fixes(changelog: Changelog) -> tuple[Fix, ...]:
+    """Security fixes, those in major packages first, otherwise as the changelog orders them; empty for `None`."""
+    watched = {major.package for major in changelog.majors}
+    sources = {
+        row.source for group in changelog.groups for row in group.rows if watched & {p.name for p in row.packages}
+    }
+    return tuple(sorted(changelog.security or (), key=lambda fix: not (watched | sources) & set(fix.packages)))
 
 
 def counts(changelog: Changelog) -> Mapping[ChangeKind, int]:

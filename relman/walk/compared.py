@@ -18,6 +18,7 @@ class Compared:
     ``name`` is the variant's, or what an image given by hand is called; ``variant`` is then `None`. ``before`` and
     ``diff`` are `None` where there was nothing to compare with; ``previous_digest`` is `None` only where nothing was
     published before. Digests are those of the platform's own image or of its index, as the caller shows them.
+    ``download`` is what a host fetches that has the image before, in bytes; `None` where that is not known.
     """
 
     variant: Variant | None
@@ -31,6 +32,7 @@ class Compared:
     diff: Diff | None = None
     before_labels: Mapping[str, str] | None = None
     previous_digest: Digest | None = None
+    download: int | None = None
 
     def __post_init__(self) -> None:
         if (self.before is None) != (self.diff is None):

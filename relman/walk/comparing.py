@@ -9,6 +9,7 @@ from relman.config.values import Packages
 from relman.errors import Malformed, NotFound, UsageError
 from relman.model.contents import Contents
 from relman.model.diff import Diff, Side
+from relman.model.download import download
 from relman.model.oci import LINUX_AMD64, Digest, Image, Platform, PlatformImage, Reference
 from relman.model.release import Candidate, Predecessor, Release
 from relman.model.streams import Variant
@@ -39,6 +40,11 @@ class Pair:
     before: tuple[Reference, PlatformImage] | None
     digest: Digest
     previous: Predecessor | None
+
+
+def _download(pair: Pair) -> int | None:
+    step = download(pair.before[1], pair.after[1]) if pair.before else None
+    return step.new_bytes if step else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class Comparer:
             digest=pair.digest,
             previous_digest=pair.previous.digest if pair.previous else None,
             revision=pair.after[1].revision,
+            download=_download(pair),
         )
 
     def _before(self, pair: Pair) -> tuple[Contents | None, Side | None]:
