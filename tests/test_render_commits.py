@@ -26,7 +26,7 @@ def test_commits_are_under_their_kind_and_what_was_left_out_is_counted() -> None
 
     tables = {table.heading: [line[1] for line in table.rows] for table in read_tables(notes(made))}
 
-    assert list(tables.items())[1:] == [
+    assert list(tables.items())[:-1] == [
         ("Breaking changes", ["feat!: new"]),
         ("Features", ["feat: one"]),
         ("Fixes", ["fix: two"]),
@@ -88,4 +88,4 @@ def test_a_commit_of_some_variants_says_which() -> None:
         commits=(commit("one", variants=("a",)), commit("two", variants=("a", "b")), commit("three")),
     )
 
-    assert [line[1] for line in read_tables(notes(made))[1].rows] == ["one (only a)", "two", "three"]
+    assert [line[1] for line in read_tables(notes(made))[0].rows] == ["one (only a)", "two", "three"]

@@ -76,6 +76,11 @@ class Row:
     vendor: str | None = None
 
     @property
+    def newest(self) -> str:
+        """The newest version that is installed, or was; empty where the row names none."""
+        return (self.after or self.before or ("",))[-1]
+
+    @property
     def title(self) -> str:
         """The name that stands for the row: the source's own package, else the first."""
         names = [package.name for package in self.packages]

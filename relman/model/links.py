@@ -30,5 +30,5 @@ class LinkRule:
             fnmatchcase(row.ecosystem, self.ecosystem)
             and fnmatchcase(row.vendor or "", self.vendor)
             and fnmatchcase(row.source or row.title, self.package)
-            and fnmatchcase((row.after or row.before)[-1], self.version)
+            and fnmatchcase(row.newest, self.version)
         )

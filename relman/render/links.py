@@ -44,7 +44,7 @@ class Links:
         return self._filled(rule.build, row) if rule else None
 
     def _rule(self, row: Row) -> LinkRule | None:
-        key = (row.ecosystem, row.vendor or "", row.source or row.title, (row.after or row.before)[-1])
+        key = (row.ecosystem, row.vendor or "", row.source or row.title, row.newest)
         if key not in self._matching:
             self._matching[key] = next((rule for rule in self._rules if rule.matches(row)), None)
         return self._matching[key]
@@ -54,13 +54,12 @@ class Links:
             return None
         if template not in self._fillers:
             self._fillers[template] = self._templates.address(template)
-        newest = (row.after or row.before)[-1]
         values = {
             "name": row.title,
             "source": row.source or row.title,
             "vendor": row.vendor or "",
             "ecosystem": row.ecosystem,
-            "version": newest.rpartition(":")[2],  # neither Koji nor Bodhi have the epoch in a build's name
-            "full_version": newest,
+            "version": row.newest.rpartition(":")[2],  # neither Koji nor Bodhi have the epoch in a build's name
+            "full_version": row.newest,
         }
         return url(self._fillers[template](values))
