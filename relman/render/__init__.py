@@ -124,16 +124,28 @@ def _fitted(
     """As much as fits, converted; ``parted`` is without the links of rows, which it was to have where ``linked``."""
 
     def without(steps: int) -> str:
-        return parted.without(steps, links=not linked, full=full)
+        return parted.without(steps, parted.left_out(steps, links=linked, full=full))
 
     def length(text: str) -> int:
-        return measure(convert(text))
+        return measure(convert(text + "\n" * (not text.endswith("\n"))))
 
     steps = bisect_left(range(parted.steps), True, key=lambda steps: length(without(steps)) <= limit)
-    text = without(steps)
-    if length(text) <= limit:
+    if length(text := without(steps)) <= limit:
         return convert(text)
     try:
-        return convert(fit(text, limit, length, more(full)))
+        cut = _cut(parted, steps, lambda text, last: fit(text, limit, length, last, always=True), linked=linked, full=full)
     except ValueError as error:
         raise UsageError(f"the notes cannot be made to fit: {error}") from error
+    return convert(cut + "\n")
+
+
+def _cut(parted: Parted, steps: int, cut: Callable[[str, str], str], *, linked: bool, full: str | None) -> str:
+    """What is left when all parts are gone, cut from its end; its last line is the shorter one where room is scarce."""
+    text, said = parted.without(steps), parted.left_out(steps, links=linked, full=full)
+    if said:
+        try:
+            if (found := cut(text, said)) != said:
+                return found
+        except ValueError:
+            pass  # there is no room for all that went to be named
+    return cut(text, more(full))

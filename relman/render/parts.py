@@ -45,6 +45,7 @@ those do not fit, the text is cut from its end (`relman.render.fit`).
 """
 
 _SHEDS = {shed.id: shed for shed in ORDER}
+_WORDS = tuple(dict.fromkeys((shed.one, shed.many) for shed in ORDER))
 
 
 def start(id: str, count: int) -> str:
@@ -94,34 +95,40 @@ class _Part:
 
 
 class Parted:
-    """A rendered text with its parts marked. ``steps`` is how many parts can go."""
+    """A rendered text with its parts marked. ``steps`` is how many parts can go, one after the other."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
         self._parts = _shed_order(_parts(self._lines))
-        self.has_slot = any(line.startswith(_SLOT) for line in self._lines)
+        self.steps = len(self._parts)
 
-    @property
-    def steps(self) -> int:
-        """How many parts can go, one after the other."""
-        return len(self._parts)
+    def without(self, steps: int, said: str = "") -> str:
+        """The text without the first ``steps`` parts of the order, and with ``said`` where it is to be said."""
+        dropped = {line for part in self._parts[:steps] for line in range(part.first, part.last + 1)}
+        return _joined((None if at in dropped else line for at, line in enumerate(self._lines)), said)
 
-    def without(self, steps: int, *, links: bool = True, full: str | None = None) -> str:
-        """The text without its first ``steps`` parts in the order, and a sentence on what was left out.
+    def left_out(self, steps: int, *, links: bool, full: str | None) -> str:
+        """The sentence on what goes with these parts, in Markdown; empty where nothing does.
 
-        ``links`` says that the rows still have theirs; ``full`` is the address of the whole text.
+        ``links`` says that the links of package rows went, too; ``full`` is the address of the whole text.
         """
-        gone = self._parts[:steps]
-        counts = Counter({shed.id: 0 for shed in ORDER})
-        seen: set[int] = set()
-        for part in gone:
-            for each in (part, *(inner for inner in _all(part.inner) if not _SHEDS[inner.id].alone)):
-                if id(each) not in seen:
-                    seen.add(id(each))
-                    counts[each.id] += each.count
-        dropped = {line for part in gone for line in range(part.first, part.last + 1)}
-        lines = (None if at in dropped else line for at, line in enumerate(self._lines))
-        return _joined(lines, left_out(counts, links=links, full=full) if gone or not links else "")
+        gone = [each for part in self._parts[:steps] for each in (part, *_counted(part.inner))]
+        counts: Counter[tuple[str, str]] = Counter()
+        for part in {id(each): each for each in gone}.values():
+            counts[_SHEDS[part.id].one, _SHEDS[part.id].many] += part.count
+        words = [f"{counts[key]:,} {key[counts[key] != 1]}" for key in _WORDS if counts[key]]
+        words += ["the links of package rows"] * links
+        if not words:
+            return ""
+        listed = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        address = url(full) if full else None
+        link = f" [The full notes]({address})." if address else ""
+        return f"*Left out here for want of room: {listed}. Counts are those of the full notes.*{link}"
+
+
+def _counted(parts: Iterable[_Part]) -> Iterable[_Part]:
+    """The parts inside a part that goes, as far as they are not shown elsewhere."""
+    return (part for part in _all(parts) if not _SHEDS[part.id].alone)
 
 
 def _all(parts: Iterable[_Part]) -> Iterable[_Part]:
@@ -146,27 +153,9 @@ def _parts(lines: Sequence[str]) -> list[_Part]:
 
 
 def _shed_order(parts: Iterable[_Part]) -> list[_Part]:
-    every = list(_all(parts))
+    """The parts in the order in which they go."""
+    every = sorted(_all(parts), key=lambda part: part.first)
     return [part for shed in ORDER for part in reversed(every) if part.id == shed.id]
-
-
-def left_out(counts: Counter[str], *, links: bool, full: str | None) -> str:
-    """The sentence on what was left out for want of room, in Markdown; ``links`` says that the rows have theirs."""
-    words: dict[tuple[str, str], int] = {}
-    for shed in ORDER:
-        if counts[shed.id]:
-            key = (shed.one, shed.many)
-            words[key] = words.get(key, 0) + counts[shed.id]
-    said = [f"{count:,} {one if count == 1 else many}" for (one, many), count in words.items()]
-    if not links:
-        said.append("the links of package rows")
-    listed = " and ".join(filter(None, (", ".join(said[:-1]), said[-1]))) if said else "the end"
-    return f"*Left out here for want of room: {listed}.*{_full(full)}"
-
-
-def _full(full: str | None) -> str:
-    address = url(full) if full else None
-    return f" [The full notes]({address})." if address else ""
 
 
 def more(full: str | None) -> str:
