@@ -98,9 +98,7 @@ def test_a_name_changes_neither_host_nor_query_nor_the_text_around_it(
     for link in (links.source(made), links.build(made)):
         if link is not None:
             parts = urlsplit(link)
-            assert parts.netloc in {urlsplit(rule.url).netloc for rule in default_rules()} | {
-                "bodhi.fedoraproject.org"
-            }
+            assert parts.netloc in {urlsplit(rule.url).netloc for rule in default_rules()} | {"bodhi.fedoraproject.org"}
             assert not set(link) & set(" \t\n|()[]<>\"'`\\*")
             assert parts.fragment == ""
             assert parts.query.count("&") == 0

@@ -111,7 +111,8 @@ def test_what_was_left_out_is_counted_once_whatever_held_it() -> None:
 
     assert parted.left_out(parted.steps, links=False, full=None) == (
         "*Left out here for want of room: 2 lists of the packages of a source, 1 commit taken back, "
-        "1 package built again, 12 changed packages, 4 commits, 1 section, 2 images and 1 trusted key. Counts are those of the full notes.*"
+        "1 package built again, 12 changed packages, 4 commits, 1 section, 2 images and 1 trusted key. "
+        "Counts are those of the full notes.*"
     )
 
 
@@ -135,7 +136,11 @@ def test_own_templates_without_parts_are_cut_from_their_end() -> None:
 
 @pytest.mark.parametrize("format", ["markdown", "text", "bbcode", "html"])
 @settings(max_examples=12, deadline=None)
-@given(name=st.sampled_from(["small", "large", "unchanged"]), limit=st.integers(200, 45_000), measure=st.sampled_from(sorted(MEASURES)))
+@given(
+    name=st.sampled_from(["small", "large", "unchanged"]),
+    limit=st.integers(200, 45_000),
+    measure=st.sampled_from(sorted(MEASURES)),
+)
 def test_fitted_notes_fit_by_the_channels_measure_and_are_whole(
     format: str, name: str, limit: int, measure: str
 ) -> None:  # fmt: skip

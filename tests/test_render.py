@@ -234,14 +234,20 @@ def test_unknown_fixes_are_not_no_fixes(security: tuple[Fix, ...] | None, said: 
 def test_many_fixes_are_folded_after_those_of_major_packages() -> None:
     fixes = tuple(Fix(f"CVE-2025-{n}", (f"p{n}",), "Mends it.") for n in range(30))
     made = changelog(
-        security=(*fixes, Fix("CVE-2025-99", tuple(f"kernel-{n}" for n in range(7)) + ("kernel",), "Mends it.")),
+        security=(*fixes, Fix("CVE-2025-99", (*(f"kernel-{n}" for n in range(7)), "kernel"), "Mends it.")),
         majors=(Major("Kernel", "kernel", ("1",), ("2",), ("bluefin",)),),
     )
 
     text = notes(made)
 
-    assert "## Security fixes\n\n- **CVE-2025-99** (kernel-0, kernel-1, kernel-2, kernel-3, kernel-4 and 3 more): " in text
-    assert text.index("- **CVE-2025-3**") < text.index("<summary>26 more security fixes</summary>") < text.index("2025-4**")
+    assert (
+        "## Security fixes\n\n- **CVE-2025-99** (kernel-0, kernel-1, kernel-2, kernel-3, kernel-4 and 3 more): " in text
+    )
+    assert (
+        text.index("- **CVE-2025-3**")
+        < text.index("<summary>26 more security fixes</summary>")
+        < text.index("2025-4**")
+    )
 
 
 def test_the_first_screen_says_how_much_is_downloaded_where_that_is_known() -> None:
@@ -259,7 +265,9 @@ def test_what_readers_want_first_stands_first_and_the_accounting_ends_it() -> No
     )
     text = notes(replace(changelogs.small(), sections=sections))
 
-    headings = [words(node) for node in SyntaxTreeNode(parse(text)).walk() if node.type == "heading" and node.tag == "h2"]
+    headings = [
+        words(node) for node in SyntaxTreeNode(parse(text)).walk() if node.type == "heading" and node.tag == "h2"
+    ]
     assert headings == [
         "Note",
         "Major packages",

@@ -133,7 +133,9 @@ def _fitted(
     if length(text := without(steps)) <= limit:
         return convert(text)
     try:
-        cut = _cut(parted, steps, lambda text, last: fit(text, limit, length, last, always=True), linked=linked, full=full)
+        cut = _cut(
+            parted, steps, lambda text, last: fit(text, limit, length, last, always=True), linked=linked, full=full
+        )
     except ValueError as error:
         raise UsageError(f"the notes cannot be made to fit: {error}") from error
     return convert(cut + "\n")

@@ -40,8 +40,8 @@ ORDER = (
 )
 """What goes, in this order, each kind from its last part to its first. Before any of it, the links of package rows go.
 
-The summary, major packages, what is pointed out, sections before the packages, notes and the accounting stay. Where even
-those do not fit, the text is cut from its end (`relman.render.fit`).
+The summary, major packages, what is pointed out, sections before the packages, notes and the accounting stay. Where
+even those do not fit, the text is cut from its end (`relman.render.fit`).
 """
 
 _SHEDS = {shed.id: shed for shed in ORDER}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
 from relman.model.changelog import Changelog, Commit, Fix, Group
@@ -11,7 +11,7 @@ from relman.model.contents import Identity
 from relman.model.diff import ChangeKind
 from relman.render import parts
 from relman.render.links import Links
-from relman.render.tables import SYMBOLS, Entry, classic_title, lines, majors, majors_by_trait, tables, undone
+from relman.render.tables import SYMBOLS, Entry, Table, classic_title, lines, majors, majors_by_trait, tables, undone
 
 BEFORE_THE_PACKAGES = 50
 """Sections of a lower rank stand before the packages."""
@@ -34,57 +34,70 @@ def standard_values(changelog: Changelog, links: Links | None = None) -> dict[st
     the title of its group. ``counts`` are the changed packages by kind and ``packages_changed`` all of them, each
     package once, however many variants have it. ``compared`` is false where no image has a predecessor.
 
-    ``downgraded`` are the rows that went back, each after the title of its group, which is empty for what all images
-    have; ``removed`` are such titles, each with the rows that are gone. ``majors_changed`` and ``majors_unchanged`` are ``major_lines`` taken apart, those of packages that are nowhere left
-    out. ``fixes_first`` and ``fixes_more`` are ``security`` with major packages first, the former shown open.
-    ``downloads`` are what hosts fetch, in bytes, the least and the most; empty where that is not known. ``row_links``
-    says whether packages have links. ``part``, ``part_end`` and ``part_slot`` mark what may be left out where a
-    channel has no room (`relman.render.parts`).
+    `first_screen` has those of the summary. ``row_links`` says whether packages have links. ``part``, ``part_end`` and
+    ``part_slot`` mark what may be left out where a channel has no room (`relman.render.parts`).
     """
     listed = tuple(commit for commit in changelog.commits if commit.listed)
     pairs = tuple(pair for pair in undone(changelog.commits) if any(commit.listed for commit in pair))
     folded = {commit.sha for pair in pairs for commit in pair}
     printed = tables(changelog, links)
+    sections = sorted(changelog.sections, key=lambda section: (section.rank, section.id))
+    own: dict[str, object] = {field.name: getattr(changelog, field.name) for field in fields(changelog)}
+    return (
+        own
+        | first_screen(changelog, printed, links)
+        | {
+            "changelog": changelog,
+            "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
+            "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
+            "listed": listed,
+            "undone": pairs,
+            "commit_groups": commit_groups(commit for commit in listed if commit.sha not in folded),
+            "excluded": dict(Counter(commit.reason for commit in changelog.commits if not commit.listed).most_common()),
+            "sections_before": tuple(section for section in sections if section.rank < BEFORE_THE_PACKAGES),
+            "sections_after": tuple(section for section in sections if section.rank >= BEFORE_THE_PACKAGES),
+            "tables": printed,
+            "look_twice": tuple((t.title, e) for t in printed for e in t.entries if e.kind in _LOOK_TWICE),
+            "row_links": links is not None,
+            "part": parts.start,
+            "part_end": parts.end,
+            "part_slot": parts.slot,
+            "majors_by_trait": majors_by_trait(changelog),
+            "counts": counts(changelog),
+            "packages_changed": len({identity for _, identity in _changes(changelog)}),
+            "symbols": SYMBOLS,
+            "lines": lines,
+            "classic_title": classic_title,
+        }
+    )
+
+
+def first_screen(changelog: Changelog, printed: Sequence[Table], links: Links | None) -> dict[str, object]:
+    """The values of the summary; ``printed`` are the changelog's groups as tables.
+
+    ``downgraded`` are the rows that went back, each after the title of its group, which is empty for what all images
+    have; ``removed`` are such titles, each with the rows that are gone. ``majors_changed`` and ``majors_unchanged`` are
+    ``major_lines`` taken apart, those of packages that are nowhere left out. ``fixes_first`` and ``fixes_more`` are
+    ``security`` with major packages first, the former shown open. ``downloads`` are what hosts fetch, in bytes, the
+    least and the most; empty where that is not known.
+    """
     major_lines = majors(changelog, links)
     fixes = ranked_fixes(changelog)
+    downloads = sorted({variant.download for variant in changelog.variants if variant.download is not None})
     pointed = [
         ("" if _everywhere(changelog, group) else table.title, entry)
         for group, table in zip(changelog.groups, printed, strict=True)
         for entry in table.entries
     ]
-    downloads = sorted({variant.download for variant in changelog.variants if variant.download is not None})
-    sections = sorted(changelog.sections, key=lambda section: (section.rank, section.id))
-    own: dict[str, object] = {field.name: getattr(changelog, field.name) for field in fields(changelog)}
-    return own | {
-        "changelog": changelog,
-        "revision": next((v.revision for v in changelog.variants[:1] if v.revision), ""),
-        "compared": bool(changelog.groups) or any(v.previous_digest for v in changelog.variants),
-        "listed": listed,
-        "undone": pairs,
-        "commit_groups": commit_groups(commit for commit in listed if commit.sha not in folded),
-        "excluded": dict(Counter(commit.reason for commit in changelog.commits if not commit.listed).most_common()),
-        "sections_before": tuple(section for section in sections if section.rank < BEFORE_THE_PACKAGES),
-        "sections_after": tuple(section for section in sections if section.rank >= BEFORE_THE_PACKAGES),
-        "tables": printed,
-        "look_twice": tuple((t.title, e) for t in printed for e in t.entries if e.kind in _LOOK_TWICE),
+    return {
         "major_lines": major_lines,
         "majors_changed": tuple(line for line in major_lines if line.changed),
         "majors_unchanged": tuple(line for line in major_lines if not line.changed and line.after),
         "fixes_first": fixes[:FIRST_FIXES],
         "fixes_more": fixes[FIRST_FIXES:],
         "downloads": (downloads[0], downloads[-1]) if downloads else (),
-        "downgraded": tuple((t, e) for t, e in pointed if e.kind is ChangeKind.DOWNGRADED),
-        "removed": _gathered((t, e) for t, e in pointed if e.kind is ChangeKind.REMOVED),
-        "row_links": links is not None,
-        "part": parts.start,
-        "part_end": parts.end,
-        "part_slot": parts.slot,
-        "majors_by_trait": majors_by_trait(changelog),
-        "counts": counts(changelog),
-        "packages_changed": len({identity for _, identity in _changes(changelog)}),
-        "symbols": SYMBOLS,
-        "lines": lines,
-        "classic_title": classic_title,
+        "downgraded": tuple((title, entry) for title, entry in pointed if entry.kind is ChangeKind.DOWNGRADED),
+        "removed": _gathered((title, entry) for title, entry in pointed if entry.kind is ChangeKind.REMOVED),
     }
 
 

@@ -78,7 +78,8 @@ def group_changes(
     titles = _Titles(tuple(compared), variants, tuple(groups))
     order = sorted(blocks, key=titles.order)
     made = tuple(
-        Group(titles.title(block), block.variants, block.platforms, _rows(blocks[block], sources, vendors)) for block in order
+        Group(titles.title(block), block.variants, block.platforms, _rows(blocks[block], sources, vendors))
+        for block in order
     )
     shown = sum(len(row.packages) * len(group.variants) * len(group.platforms) for group in made for row in group.rows)
     return Grouped(made, shown, sum(_ignored(change, ignore) for diff in diffs for change in diff.changes))
