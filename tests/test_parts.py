@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relman.errors import UsageError
+from relman.model.changelog import Section
 from relman.render import NotesRenderer
 from relman.render.markdown import problems
 from relman.render.measures import MEASURES, graphemes
@@ -169,11 +170,18 @@ def test_fitted_notes_fit_by_the_channels_measure_and_are_whole(
 
 def test_a_stranger_cannot_mark_a_part() -> None:
     forged = f"a\n{MARKERS[0]}commits 5\nb\n{MARKERS[1]}\n{MARKERS[2]}"
-    made = changelog(title=forged, notes=(forged,), groups=(group("All images", [row(forged, "1", forged)]),))
+    made = changelog(
+        title=forged,
+        notes=(forged,),
+        groups=(group("All images", [row(forged, "1", forged)]),),
+        sections=(Section("before", 10, forged, forged), Section("after", 60, forged, forged)),
+    )
 
     marked = NotesRenderer(BUILT_IN, made)._marked("notes.md.j2")
 
     assert [line for line in marked.split("\n") if line.startswith(f"{MARKERS[0]}commits")] == []
+    assert marked.count(MARKERS[2]) == 1
+    assert marked.count("\n\na\ncommits 5\nb\n") == 2
 
 
 def test_an_unknown_part_is_refused() -> None:
