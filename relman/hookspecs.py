@@ -229,8 +229,21 @@ class Renderer(Protocol):
     def path(self, source: str, /) -> str:
         """The same for a path: what is filled in can add neither a folder nor a `..`."""
 
-    def notes(self, format: str = "markdown") -> str:
-        """The release notes in ``markdown``, ``classic``, ``html``, ``text`` or ``json``."""
+    def notes(
+        self,
+        format: str = "markdown",
+        *,
+        limit: int | None = None,
+        measure: str | Callable[[str], int] = "characters",
+        full: str | None = None,
+    ) -> str:
+        """The release notes in ``markdown``, ``classic``, ``html``, ``text``, ``bbcode`` or ``json``.
+
+        Where they measure more than ``limit``, whole parts are left out in a stated order; a sentence says so, with
+        a link to ``full``, the address of the whole text. ``measure`` counts as the channel does: ``characters``,
+        ``bytes`` (UTF-8), ``utf16`` units, ``graphemes``, or by a function of your own.
+        Raises `UsageError` where the limit leaves room for nothing.
+        """
 
 
 @dataclass(frozen=True, slots=True)

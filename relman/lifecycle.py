@@ -395,7 +395,8 @@ class Lifecycle:
 
     def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
         """Renders texts of one changelog."""
-        return NotesRenderer(self.templates, changelog, {"authors": self.config.notes.authors, "id": id})
+        extra = {"authors": self.config.notes.authors, "id": id}
+        return NotesRenderer(self.templates, changelog, extra, self.config.links)
 
     def describe(self, action: Action) -> str:
         """One line for people, in the words of the action's executor."""

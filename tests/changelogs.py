@@ -24,6 +24,7 @@ from relman.model.oci import LINUX_AMD64, Digest, Platform
 
 PACKAGES = Path(__file__).parent / "golden" / "packages.txt"
 ARM64 = Platform("linux", "arm64")
+VENDORS = {7: "Fedora Copr - user ublue-os", 17: "Fedora Copr - group @kernel-vanilla", 23: "RPM Fusion", 40: "Terra"}
 BLUEFIN = ("bluefin", "bluefin-dx", "bluefin-nvidia-open", "bluefin-dx-nvidia-open")
 
 
@@ -43,10 +44,12 @@ def variant(
     platform: Platform = LINUX_AMD64,
     follows: bool = True,
     packages: int = 1828,
+    download: int | None = None,
 ) -> VariantSummary:
     """A variant whose digests are made from its name."""
     previous = digest(f"{name} {platform} before") if follows else None
-    return VariantSummary(name, platform, digest(f"{name} {platform}"), previous, sha("head"), True, packages)
+    now = digest(f"{name} {platform}")
+    return VariantSummary(name, platform, now, previous, sha("head"), True, packages, download)
 
 
 def row(
@@ -61,6 +64,8 @@ def row(
     arch_before: str | None = None,
     vendor_before: str | None = None,
     name_before: str | None = None,
+    vendor: str | None = None,
+    ecosystem: str = "rpm",
 ) -> Row:
     """A row; a text is a single name or version, and an empty one no version. The kind is guessed when left out."""
     olds, news = _versions(before), _versions(after)
@@ -68,7 +73,7 @@ def row(
         kind = ChangeKind.ADDED if not olds else ChangeKind.REMOVED if not news else ChangeKind.UPGRADED
     given = (names,) if isinstance(names, str) else names
     packages = tuple(PackageName(n, arch) if isinstance(n, str) else PackageName(*n) for n in given)
-    return Row(kind, part, "rpm", source, packages, olds, news, arch_before, vendor_before, name_before)
+    return Row(kind, part, ecosystem, source, packages, olds, news, arch_before, vendor_before, name_before, vendor)
 
 
 def _versions(versions: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -230,13 +235,21 @@ def large() -> Changelog:
     for name, version in packages:
         folded.setdefault((name.split("-")[0], version), []).append(name)
     rows = [
-        _composed(at, source, tuple(names), version) for at, ((source, version), names) in enumerate(folded.items())
+        _composed(at, source if len(names) > 1 else names[0], tuple(names), version)
+        for at, ((source, version), names) in enumerate(folded.items())
     ]
     dx = tuple(name for name in BLUEFIN if "-dx" in name)
     nvidia = tuple(name for name in BLUEFIN if "nvidia" in name)
     kernels = ("7.0.10-201.fc44", "7.0.12-201.fc44")
     return changelog(
-        variants=tuple(variant(name, packages=1828 + 140 * ("dx" in name)) for name in BLUEFIN),
+        variants=tuple(
+            variant(
+                name,
+                packages=1828 + 140 * ("dx" in name),
+                download=412_345_678 + 287_654_321 * ("dx" in name) + 98_765_432 * ("nvidia" in name),
+            )
+            for name in BLUEFIN
+        ),
         majors=(
             Major("Kernel", "kernel", kernels[:1], kernels[1:], BLUEFIN),
             Major("Gnome", "gnome-shell", ("50.2-1.fc44",), ("50.2-1.fc44",), BLUEFIN),
@@ -247,7 +260,7 @@ def large() -> Changelog:
         groups=(
             group("All images", rows[:-40], BLUEFIN),
             group("Dev Experience Images", rows[-40:-8], dx),
-            group("Nvidia Images", rows[-8:-2], nvidia),
+            group("Nvidia Images", [replace(row, vendor="negativo17.org") for row in rows[-8:-2]], nvidia),
             group("bluefin-dx", rows[-2:], ("bluefin-dx",)),
         ),
         commits=tuple(
@@ -263,7 +276,11 @@ def large() -> Changelog:
 
 
 def _composed(at: int, source: str, names: tuple[str, ...], version: str) -> Row:
-    """A change to ``version`` from one that is made up."""
+    """A change to ``version`` from one that is made up, as is who built it."""
+    return replace(_step(at, source, names, version), vendor=VENDORS.get(at % 41, "Fedora Project"))
+
+
+def _step(at: int, source: str, names: tuple[str, ...], version: str) -> Row:
     whole, _, release = version.rpartition("-")
     if at % 29 == 0:
         return row(names, "", version, source=source)
@@ -311,7 +328,9 @@ def pathological() -> Changelog:
             ("6.14.3-300.fc42", "6.14.4-300.fc42", "6.14.5-300.fc42"),
             ("6.14.4-300.fc42", "6.14.5-300.fc42", "6.14.6-300.fc42"),
         ),
-        row("@scope/name", "", "1.0"),
+        row("@scope/name", "", "1.0", vendor="Fedora Project"),
+        row("a](javascript:alert(1))", "1", "2", vendor="Fedora Copr - user ../../evil?x=<b>|[b]"),
+        row("[b]bold[/b] [url=javascript:alert(1)]x[/url]", "[i]1", "[/table]2"),
         row("vendor", "1.0-1", "1.0-1", kind=ChangeKind.CHANGED, vendor_before="Acme <acme@example.org> | Sons"),
         row("שם", "1.0-1", ""),
     )

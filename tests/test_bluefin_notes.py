@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -160,20 +161,32 @@ def joined(versions: tuple[str, ...], arch: str | None = None) -> str:
 def test_the_markdown_notes_show_every_row_of_every_group(project: Path, composed: Composed) -> None:
     found = tables(relman(project, "changelog", *SINCE), heading="summary")
 
-    shown: Counter[tuple[str, ...]] = Counter()
-    under = ""
-    for summary, rows in found.items():
-        under = under if "built again" in summary else summary.partition(":")[0]
-        shown.update((under, *row) for row in rows if len(row) == 4)
+    shown = Counter(
+        (summary.partition(":")[0], *row) for summary, rows in found.items() for row in rows if len(row) == 4
+    )
     wanted: Counter[tuple[str, ...]] = Counter()
     for variants, folded_rows in composed.groups(0, 2).items():
         for row in folded_rows:
+            if row.kind is ChangeKind.REBUILT:
+                continue
             (name, row_arch), many = next(iter(row.packages)), len(row.packages)
             name = f"{name}.{row_arch}" if row_arch == "i686" else name
             shown_name = name if many == 1 else f"{row.source} ({many} packages)"
             arch = "x86_64" if name == "gnome-shell-common" else None
             wanted[title(variants), ICONS[row.kind], shown_name, joined(row.before, arch), joined(row.after)] += 1
     assert shown == wanted
+
+
+def test_the_markdown_notes_name_what_was_built_again_once_in_each_group(project: Path, composed: Composed) -> None:
+    notes = relman(project, "changelog", *SINCE)
+
+    shown = re.findall(r"<summary>🔁 [0-9]+ packages? built again from the same version</summary>\n\n(.*)\n", notes)
+    wanted = []
+    for rows in composed.groups(0, 2).values():
+        several = Counter(name for row in rows for name, _ in row.packages)
+        again = [package for row in rows if row.kind is ChangeKind.REBUILT for package in row.packages]
+        wanted.append(sorted(f"{name}.{arch}" if several[name] > 1 or arch == "i686" else name for name, arch in again))
+    assert sorted(sorted(names.split(", ")) for names in shown) == sorted(filter(None, wanted))
 
 
 def test_the_classic_notes_show_every_package_of_every_group(project: Path, composed: Composed) -> None:

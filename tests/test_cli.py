@@ -165,6 +165,17 @@ def test_the_same_inputs_give_the_same_bytes(released: Project) -> None:
         assert another.stdout == released.relman(*arguments).stdout
 
 
+def test_notes_are_fitted_to_a_limit_and_link_to_all_of_them(released: Project) -> None:
+    fitted = ("changelog", "--stream", "stable", "--limit", "1200", "--full", "https://example.org/all")
+
+    text = released.relman(*fitted, "--format", "bbcode").stdout
+
+    assert len(text) <= 1200
+    assert "[i]Left out here for want of room: " in text
+    assert "[url=https://example.org/all]The full notes[/url]" in text
+    assert "`json` is data" in released.relman(*fitted, "--format", "json", code=2).stderr
+
+
 def test_options_are_taken_before_and_after_the_command(released: Project) -> None:
     file = str(released.folder / "relman.toml")
 

@@ -45,6 +45,7 @@ def change(
     arch: str | None = "x86_64",
     arch_before: str | None = None,
     vendor_before: str | None = None,
+    vendor: str | None = None,
     name_before: str | None = None,
     ecosystem: str = "rpm",
 ) -> Change:
@@ -58,6 +59,7 @@ def change(
         after=tuple(after.split()),
         arch_before=arch_before,
         vendor_before=vendor_before,
+        vendor=vendor,
         name_before=name_before,
     )
 
@@ -158,8 +160,8 @@ def test_another_vendor_is_news_even_at_the_same_version() -> None:
     after = contents(rpm("mesa", "1-1", vendor="Terra"), rpm("zsh", "2-1", vendor="Terra"))
 
     assert changes(before, after) == (
-        change("changed", "mesa", "1-1", "1-1", vendor_before="Fedora Project"),
-        change("upgraded", "zsh", "1-1", "2-1", "version", vendor_before="Fedora Project"),
+        change("changed", "mesa", "1-1", "1-1", vendor_before="Fedora Project", vendor="Terra"),
+        change("upgraded", "zsh", "1-1", "2-1", "version", vendor_before="Fedora Project", vendor="Terra"),
     )
 
 

@@ -90,6 +90,18 @@ def test_a_package_is_shown_where_it_made_the_same_step_and_nowhere_else() -> No
     assert (grouped.shown, grouped.ignored) == (4 + 2 + 2 + 1, 0)
 
 
+def test_a_row_knows_who_built_it_and_who_built_it_makes_no_group() -> None:
+    known, unknown = replace(change("mesa", source="mesa"), vendor="Terra"), change("mesa", source="mesa")
+
+    grouped = group(
+        diff("bluefin", unknown), diff("bluefin-dx", known), diff("bluefin-nvidia"), diff("bluefin-dx-nvidia")
+    )
+
+    assert [(each.title, [(row.title, row.vendor) for row in each.rows]) for each in grouped.groups] == [
+        ("bluefin, bluefin-dx", [("mesa", "Terra")])
+    ]
+
+
 def test_the_same_package_with_another_step_is_another_row_in_another_group() -> None:
     grouped = group(
         diff("bluefin", change("kernel", "6.1-1", "6.2-1")),

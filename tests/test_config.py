@@ -14,6 +14,7 @@ from relman.config import ChannelTable, Config
 from relman.errors import ConfigError, Unequipped, UsageError
 from relman.http import Client
 from relman.lifecycle import configure
+from relman.model.links import LinkRule
 from relman.model.oci import Platform, parse_repository
 from relman.model.streams import GateRule, OnFailure, SourceMoved, TagPattern, Variant
 from relman.settings import Secret
@@ -160,6 +161,11 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
         (
             '[[majors]]\nlabel = "K"\n\n[[majors]]\nlabel = "L"\npackage = "l"\nfrom = "label:l"',
             '18: majors[2]: give either `package = "…"` or `from = "label:…"`',
+        ),
+        (
+            '[[links]]\nurl = "https://{{ vendor }}/x"',
+            "16: links[1].url: `https://{{ vendor }}/x` is not the template of an address: it begins with https:// "
+            "and a host as it is",
         ),
         (
             '[ledger]\npath = "a"\nbranch = "b"',
@@ -534,3 +540,16 @@ def _file(folder: Path, text: str) -> Path:
     file = folder / "relman.toml"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def test_rules_on_links_are_read_in_their_order(tmp_path: Path) -> None:
+    first = (
+        '[[links]]\nvendor = "Acme"\nurl = "https://git.example.org/{{ source }}"\nbuild = "http://b.example.org/"\n'
+    )
+
+    config = load(tmp_path, BASE + first + '[[links]]\npackage = "secret-*"\n')
+
+    assert config.links == (
+        LinkRule("https://git.example.org/{{ source }}", "http://b.example.org/", vendor="Acme"),
+        LinkRule(package="secret-*"),
+    )

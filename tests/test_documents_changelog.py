@@ -197,6 +197,7 @@ _rows = st.builds(
     after=_texts,
     arch_before=st.none() | _text,
     vendor_before=st.none() | _text,
+    vendor=st.none() | _text,
     name_before=st.none() | _text,
 )
 _commits = st.builds(
@@ -236,6 +237,7 @@ _changelogs = st.builds(
             st.none() | _text,
             st.booleans(),
             st.integers(0, 9),
+            st.none() | st.integers(0, 9),
         ),
         max_size=2,
     ).map(tuple),

@@ -87,6 +87,11 @@ def test_a_limit_without_room_for_the_last_line_is_refused() -> None:
         fit("long text", 3, more="https")
 
 
+def test_where_something_is_missing_already_the_last_line_is_due() -> None:
+    assert fit("a\n\nb\n", 100, always=True) == "a\n\nb\n\n…"
+    assert fit("a\n\nb\n", 6, always=True) == "a\n\n…"
+
+
 @given(hostile, st.integers(min_value=1, max_value=200))
 def test_what_was_cut_fits_and_is_a_beginning(text: str, limit: int) -> None:
     cut = fit(text, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from tests.changelogs import changelog, group, row, variant
 from tests.golden_files import check_golden
 from tests.notes_reading import BUILT_IN, MADE, notes, read_tables, words
 
-ENDINGS = {"markdown": "md", "classic": "classic.md", "html": "html", "text": "txt", "json": "json"}
+ENDINGS = {"markdown": "md", "classic": "classic.md", "html": "html", "text": "txt", "bbcode": "bbcode", "json": "json"}
 
 
 # ------------------------------------------------------------------------------------------------------ golden
@@ -86,7 +87,7 @@ def test_every_package_of_every_group_is_named_in_the_notes() -> None:
 
     text = NotesRenderer(BUILT_IN, made).notes()
 
-    named = {word.strip(",") for line in text.splitlines() for word in line.replace("|", " ").split()}
+    named = {word.strip(",") for line in text.splitlines() for word in re.sub(r"[|\[\]()]", " ", line).split()}
     assert {p.name for g in made.groups for r in g.rows for p in r.packages} <= named
 
 
@@ -126,24 +127,25 @@ def test_an_arch_is_named_where_one_name_has_several_and_where_it_is_not_the_sys
 
 
 def test_downgrades_and_removals_are_pointed_out_and_too_many_are_counted() -> None:
-    rows = [row(f"package{n:02}", "2-1", "1-1", kind=ChangeKind.DOWNGRADED) for n in range(33)]
+    back = [row(f"package{n:02}", "2-1", "1-1", kind=ChangeKind.DOWNGRADED) for n in range(21)]
+    gone = [row(f"gone{n:02}", "2-1", "") for n in range(15)]
+    groups = (group("All images", back + gone, ("a", "b")), group("b", [row("x", "1", "")], ("b",)))
 
-    text = notes(changelog(groups=(group("All images", rows),)))
+    text = notes(changelog(variants=(variant("a"), variant("b")), groups=groups))
 
-    assert "\n- ⏪ **package00**, All images: 2-1 ➡️ 1-1\n" in text
-    assert "**package20**" not in text
-    assert "\n- and 13 more, marked ⏪ or ❌ below\n" in text
+    assert "\n- ⏪ **package00**: 2-1 ➡️ 1-1\n" in text
+    assert "**package08**" not in text
+    assert "\n- ⏪ and 13 more, marked ⏪ below\n- ❌ Removed: **gone00**, **gone01**, " in text
+    assert "**gone11** and 3 more, marked ❌ below\n- ❌ Removed from b: **x**\n" in text
 
 
 def test_rebuilt_packages_are_folded_apart() -> None:
     rows = [row("a", "1-1.fc41", "1-1.fc42", kind=ChangeKind.REBUILT), row("b", "1-1", "2-1")]
 
-    tables = read_tables(notes(changelog(groups=(group("All images", rows),))))
+    text = notes(changelog(groups=(group("All images", rows),)))
 
-    assert [table.rows for table in tables if table.heading == "Packages"] == [
-        [["🔄", "b", "1-1", "2-1"]],
-        [["🔁", "a", "1-1.fc41", "1-1.fc42"]],
-    ]
+    assert [table.rows for table in read_tables(text) if table.heading == "Packages"] == [[["🔄", "b", "1-1", "2-1"]]]
+    assert "<summary>🔁 1 package built again from the same version</summary>\n\na\n\n</details>" in text
 
 
 def test_majors_name_the_variants_only_where_they_differ() -> None:
@@ -160,14 +162,28 @@ def test_majors_name_the_variants_only_where_they_differ() -> None:
         ),
     )
 
-    assert read_tables(notes(made))[1].rows == [
+    assert read_tables(notes(made))[0].rows == [
         ["Mesa", "1-1 ➡️ 2-1"],
-        ["Kernel (bluefin)", "6-1"],
         ["Kernel (bluefin-dx)", "6-1 ➡️ 7-1"],
         ["Docker (DX images)", "✨ 1-1"],
         ["Incus (DX images)", "❌ 1-1 ➡️ removed"],
-        ["Never", "–"],
     ]
+    assert "\nUnchanged: **Kernel** 6-1 (bluefin).\n" in notes(made)
+    assert "Never" not in notes(made)
+
+
+def test_many_variants_are_counted_where_naming_them_would_fill_the_screen() -> None:
+    names = tuple(f"os{n}" for n in range(9))
+    made = changelog(
+        variants=tuple(map(variant, names)),
+        majors=(Major("Mesa", "mesa", ("1",), ("2",), names[:7]), Major("Mesa", "mesa", ("2",), ("3",), names[7:])),
+        groups=(group(", ".join(names[:7]), [row("mesa", "1", "2")], names[:7]),),
+    )
+
+    text = notes(made)
+
+    assert "| **Mesa** (7 of 9 images) | 1 ➡️ 2 |\n| **Mesa** (os7, os8) | 2 ➡️ 3 |" in text
+    assert "<summary>7 of 9 images: 1 package (🔄 1 upgraded)</summary>\n\nOnly os0, os1, os2," in text
 
 
 def test_a_package_is_counted_once_however_many_groups_have_it() -> None:
@@ -196,20 +212,77 @@ def test_a_package_is_counted_once_however_many_groups_have_it() -> None:
 def test_no_changes_are_said_in_a_sentence(made: Changelog, sentence: str) -> None:
     text = notes(made)
 
-    assert f". {sentence}\n" in text
+    assert f"\n\n{sentence}\n" in text
     assert "## Packages" not in text
 
 
 @pytest.mark.parametrize(
-    ("security", "sentence"),
+    ("security", "said"),
     [
-        (None, "No source of these contents can tell which security fixes are in them."),
-        ((), "The packages name no security fix."),
-        ((Fix("CVE-1", ("a", "b"), "Mends it."),), "- **CVE-1** (a, b): Mends it."),
+        (None, "upgraded. No source of these contents can tell which security fixes are in them.\n"),
+        ((), "upgraded. The packages name no security fix.\n"),
+        ((Fix("CVE-1", ("a", "b"), "Mends it."),), "\n## Security fixes\n\n- **CVE-1** (a, b): Mends it.\n"),
     ],
 )
-def test_unknown_fixes_are_not_no_fixes(security: tuple[Fix, ...] | None, sentence: str) -> None:
-    assert f"\n## Security fixes\n\n{sentence}\n" in notes(changelog(security=security))
+def test_unknown_fixes_are_not_no_fixes(security: tuple[Fix, ...] | None, said: str) -> None:
+    text = notes(changelog(security=security, groups=(group("All images", [row("a", "1", "2")]),)))
+
+    assert said in text
+    assert ("## Security fixes" in text) == bool(security)
+
+
+def test_many_fixes_are_folded_after_those_of_major_packages() -> None:
+    fixes = tuple(Fix(f"CVE-2025-{n}", (f"p{n}",), "Mends it.") for n in range(30))
+    made = changelog(
+        security=(*fixes, Fix("CVE-2025-99", (*(f"kernel-{n}" for n in range(7)), "kernel"), "Mends it.")),
+        majors=(Major("Kernel", "kernel", ("1",), ("2",), ("bluefin",)),),
+    )
+
+    text = notes(made)
+
+    assert (
+        "## Security fixes\n\n- **CVE-2025-99** (kernel-0, kernel-1, kernel-2, kernel-3, kernel-4 and 3 more): " in text
+    )
+    assert (
+        text.index("- **CVE-2025-3**")
+        < text.index("<summary>26 more security fixes</summary>")
+        < text.index("2025-4**")
+    )
+
+
+def test_the_first_screen_says_how_much_is_downloaded_where_that_is_known() -> None:
+    one, two = variant("a", download=412_345_678), variant("b", download=4_200_000)
+
+    assert " Updating downloads 412 MB.\n" in notes(changelog(variants=(one,)))
+    assert " Updating downloads 4.2 MB to 412 MB, depending on the image.\n" in notes(changelog(variants=(one, two)))
+    assert "download" not in notes(changelog(variants=(variant("a"), variant("b", download=0))))
+
+
+def test_what_readers_want_first_stands_first_and_the_accounting_ends_it() -> None:
+    sections = tuple(
+        Section(id, rank, id.title(), "text")
+        for id, rank in (("note", 0), ("highlights", 10), ("known-issues", 20), ("size", 60))
+    )
+    text = notes(replace(changelogs.small(), sections=sections))
+
+    headings = [
+        words(node) for node in SyntaxTreeNode(parse(text)).walk() if node.type == "heading" and node.tag == "h2"
+    ]
+    assert headings == [
+        "Note",
+        "Major packages",
+        "Security fixes",
+        "Highlights",
+        "Known-Issues",
+        "Downgraded or removed",
+        "Packages",
+        "Trusted keys",
+        "Commits",
+        "New contributors",
+        "Size",
+        "Good to know",
+        "Images",
+    ]
 
 
 def test_sections_stand_on_both_sides_of_the_packages_by_rank_and_id() -> None:
@@ -242,7 +315,7 @@ def test_a_webhook_is_sent_valid_json_whatever_the_names() -> None:
     sent = json.loads(renderer.render("webhook.json.j2", url="https://example.org/1"))
 
     assert (sent["project"], sent["title"], sent["url"]) == (hostile.project, hostile.title, "https://example.org/1")
-    assert sent["counts"]["packages"] == 13
+    assert sent["counts"]["packages"] == 15
     assert "id" not in sent
 
 
@@ -265,7 +338,7 @@ def test_an_unknown_format_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="there is no format `pdf` for notes") as caught:
         notes(changelogs.empty(), "pdf")
 
-    assert caught.value.hint == "there are `markdown`, `classic`, `html`, `text`, `json`"
+    assert caught.value.hint == "there are `markdown`, `classic`, `html`, `text`, `bbcode`, `json`"
 
 
 def test_notes_of_a_thousand_rows_stay_small_enough_to_render() -> None:

@@ -98,7 +98,7 @@ def test_the_notes_fold_many_ids_count_the_rest_and_show_the_packages_words_as_t
     section = text.partition("## Security fixes\n\n")[2].partition("\n## ")[0].partition("\n---")[0]
     assert section.strip() == (
         "- **CVE-2026-1009, CVE-2026-1008, CVE-2026-1007, CVE-2026-1006, CVE-2026-1005, CVE-2026-1004, CVE-2026-1003, "
-        "CVE-2026-1002** and 2 more (kernel-0, kernel-1, kernel-2, kernel-3, kernel-4, kernel-5 and 3 more)\n"
+        "CVE-2026-1002** and 2 more (kernel-0, kernel-1, kernel-2, kernel-3, kernel-4 and 4 more)\n"
         "- **CVE-2025-1** (a&#124;b): &lt;/details&gt; !\\[x\\](http://e.example) @\u200ball \\*x\\* \\# y"
     )
 

@@ -27,8 +27,10 @@ from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Which platform; may be repeated.")
 @sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Leave parts out until it has N characters.")
+@click.option("--full", metavar="URL", help="With --limit: where the whole text is.")
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of to stdout.")
-@format_option("markdown", "classic", "html", "text", "json", default="markdown")
+@format_option("markdown", "classic", "html", "text", "bbcode", "json", default="markdown")
 @common_options
 def changelog(
     before: str | None,
@@ -39,6 +41,8 @@ def changelog(
     platforms: tuple[str, ...],
     sboms: tuple[str, ...],
     note: str | None,
+    limit: int | None,
+    full: str | None,
     output: str | None,
     format_: str,
 ) -> None:
@@ -63,9 +67,9 @@ def changelog(
                 made = walk.compose(walk.inspect(pairs), release, note=introduction)
             id, changed = (release.id, release.changed) if release else (None, True)
         renderer = walk.renderer(made, id)
-        write(renderer.notes(format_), output)
+        write(renderer.notes(format_, limit=limit, full=full), output)
         if format_ == "markdown":
-            github.summary(renderer.notes("markdown"))
+            github.summary(renderer.notes(limit=github.SUMMARY_LIMIT, measure="bytes", full=full))
         github.outputs(_outputs(made, id, changed=changed, notes_file=output))
 
 

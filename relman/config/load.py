@@ -20,6 +20,7 @@ from relman.config.tables import FileTable, StreamTable
 from relman.config.values import DEFAULT_TITLE, Config, GroupRule, MajorRule, Notes, Packages
 from relman.errors import ConfigError
 from relman.hookspecs import Slot
+from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform
 from relman.model.streams import GateRule, Stream, TagPattern, Variant
 
@@ -124,6 +125,7 @@ def _build(
             MajorRule(m.label, m.package, m.from_.removeprefix("label:") if m.from_ else None, frozenset(m.traits))
             for m in tables.majors
         ),
+        links=tuple(LinkRule(**link.model_dump()) for link in tables.links),
         streams={name: _stream(name, table) for name, table in tables.streams.items()},
         packages=Packages(
             tables.packages.sources,

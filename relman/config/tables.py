@@ -37,6 +37,12 @@ def _expression(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    if text and not re.match(r"https?://[^/?#{}%\s@\\]+(?:/|$)", text):
+        raise ValueError(f"`{text}` is not the template of an address: it begins with https:// and a host as it is")
+    return text
+
+
 def _prefix(text: str) -> str:
     parse_repository(f"{text.rstrip('/')}/x")
     return text
@@ -56,6 +62,7 @@ PatternText = Annotated[str, AfterValidator(_dated)]
 MovingText = Annotated[str, AfterValidator(_moving)]
 Expression = Annotated[str, AfterValidator(_expression)]
 Folder = Annotated[str, AfterValidator(_folder)]
+AddressText = Annotated[str, AfterValidator(_address)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
@@ -105,6 +112,17 @@ class MajorTable(Table):
         if (self.package is None) == (self.from_ is None):
             raise ValueError('give either `package = "…"` or `from = "label:…"`')
         return self
+
+
+class LinkTable(Table):
+    """`[[links]]`."""
+
+    url: AddressText = ""
+    build: AddressText = ""
+    ecosystem: Text = "*"
+    vendor: Text = "*"
+    package: Text = "*"
+    version: Text = "*"
 
 
 class SignatureTable(Table):
@@ -220,6 +238,7 @@ class FileTable(Table):
     variants: tuple[VariantTable, ...] = ()
     groups: tuple[GroupTable, ...] = ()
     majors: tuple[MajorTable, ...] = ()
+    links: tuple[LinkTable, ...] = ()
     signature: SignatureTable | None = None
     packages: PackagesTable = PackagesTable()
     streams: dict[Name, StreamTable] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from relman.errors import ConfigError, UsageError
+from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform, parse_repository
 from relman.model.streams import Place, Stream, Variant
 
@@ -105,6 +106,7 @@ class Config:
     variants: tuple[Variant, ...]
     groups: tuple[GroupRule, ...]
     majors: tuple[MajorRule, ...]
+    links: tuple[LinkRule, ...]
     streams: Mapping[str, Stream] = field(hash=False)
     packages: Packages
     notes: Notes

@@ -89,7 +89,7 @@ def changelog_bytes(changelog: Changelog) -> bytes:
 
 
 def _variant_document(variant: VariantSummary) -> VariantDocument:
-    return VariantDocument(
+    document = VariantDocument(
         name=variant.name,
         platform=str(variant.platform),
         digest=variant.digest,
@@ -98,6 +98,9 @@ def _variant_document(variant: VariantSummary) -> VariantDocument:
         exact=variant.exact,
         packages=variant.packages,
     )
+    if variant.download is not None:
+        document["download"] = variant.download
+    return document
 
 
 def _major_document(major: Major) -> MajorDocument:
@@ -138,6 +141,8 @@ def _row_document(row: Row) -> RowDocument:
         document["vendor_before"] = row.vendor_before
     if row.name_before is not None:
         document["name_before"] = row.name_before
+    if row.vendor is not None:
+        document["vendor"] = row.vendor
     return document
 
 
@@ -222,6 +227,7 @@ def _variant(read: VariantDocument) -> VariantSummary:
         revision=read["revision"],
         exact=read["exact"],
         packages=read["packages"],
+        download=read.get("download"),
     )
 
 
@@ -259,6 +265,7 @@ def _row(read: RowDocument) -> Row:
         arch_before=read.get("arch_before"),
         vendor_before=read.get("vendor_before"),
         name_before=read.get("name_before"),
+        vendor=read.get("vendor"),
     )
 
 

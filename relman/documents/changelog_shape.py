@@ -13,7 +13,8 @@ from relman.model.oci import Digest
 class VariantDocument(TypedDict):
     """One variant on one platform; ``packages`` counts what is installed.
 
-    Digests and that count are null where the changelog was read from published notes.
+    Digests and that count are null where the changelog was read from published notes. ``download`` is in bytes, where
+    it is known.
     """
 
     name: Name
@@ -23,6 +24,7 @@ class VariantDocument(TypedDict):
     revision: str | None
     exact: bool
     packages: int | None
+    download: NotRequired[int]
 
 
 class MajorDocument(TypedDict):
@@ -44,7 +46,7 @@ class PackageDocument(TypedDict):
 
 
 class RowDocument(TypedDict):
-    """Packages of one source with the same step; the keys at the end only where that, too, changed."""
+    """Packages of one source with the same step; the keys at the end only where that, too, changed, or is known."""
 
     kind: Literal["added", "removed", "upgraded", "downgraded", "rebuilt", "renamed", "changed"]
     part: Literal["epoch", "version", "release", "dist"] | None
@@ -56,6 +58,7 @@ class RowDocument(TypedDict):
     arch_before: NotRequired[str]
     vendor_before: NotRequired[str]
     name_before: NotRequired[str]
+    vendor: NotRequired[str]
 
 
 class GroupDocument(TypedDict):

@@ -72,7 +72,7 @@ class PackageName:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Packages of one source that made the same step."""
+    """Packages of one source that made the same step. ``vendor`` is who built them, where that is known."""
 
     kind: ChangeKind
     part: Part | None
@@ -84,6 +84,12 @@ class Row:
     arch_before: str | None = None
     vendor_before: str | None = None
     name_before: str | None = None
+    vendor: str | None = None
+
+    @property
+    def newest(self) -> str:
+        """The newest version that is installed, or was; empty where the row names none."""
+        return (self.after or self.before or ("",))[-1]
 
     @property
     def title(self) -> str:
@@ -165,6 +171,7 @@ class VariantSummary:
     """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff.
 
     ``digest`` and ``packages`` are `None` where the changelog was read from published notes, which do not name them.
+    ``download`` is what a host fetches that comes from the image before, in bytes; `None` where that is not known.
     """
 
     name: str
@@ -174,6 +181,7 @@ class VariantSummary:
     revision: str | None
     exact: bool
     packages: int | None
+    download: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ class ChangeKind(StrEnum):
 class Change:
     """One changed package with all its versions before and after, each in order; an empty side is not installed.
 
-    ``source`` is the source package's name where it is known. ``arch_before``, ``vendor_before`` and ``name_before``
-    are set only where that, too, changed.
+    ``source`` is the source package's name and ``vendor`` who built the later side, where that is known.
+    ``arch_before``, ``vendor_before`` and ``name_before`` are set only where that, too, changed.
     """
 
     kind: ChangeKind
@@ -43,6 +43,7 @@ class Change:
     arch_before: str | None = None
     vendor_before: str | None = None
     name_before: str | None = None
+    vendor: str | None = None
 
     def __post_init__(self) -> None:
         if not self.before and not self.after:

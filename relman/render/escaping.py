@@ -22,7 +22,10 @@ _BLOCK_STARTS = frozenset("-+=")
 
 def cleaned(text: str) -> str:
     """One line without control characters, bidi controls or invisible ones; emoji stay, halves of surrogates do not."""
-    kept = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text if not _dropped(char))
+    if text.isascii() and text.isprintable():  # what nearly all are
+        kept = text
+    else:
+        kept = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text if not _dropped(char))
     line = " ".join(kept.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
 
@@ -43,7 +46,7 @@ def sanitised(text: str) -> str:
     holds right-to-left characters, so that it turns no neighbour around.
     """
     line = cleaned(text).replace("@", "@" + _ZERO_WIDTH_SPACE)
-    if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in line):
+    if not line.isascii() and any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in line):
         return f"{_ISOLATE}{line}{_POP_ISOLATE}"
     return line
 

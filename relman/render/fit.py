@@ -11,15 +11,18 @@ from markdown_it.token import Token
 from relman.render.parsing import Tag, parse, pieces
 
 
-def fit(markdown: str, limit: int, measure: Callable[[str], int] = len, more: str = "…") -> str:
+def fit(
+    markdown: str, limit: int, measure: Callable[[str], int] = len, more: str = "…", *, always: bool = False
+) -> str:
     """The text if it measures at most ``limit``, else as much of its beginning as does, with the line ``more`` after.
 
     Whole sections are dropped from the end, a `<details>` counting as one; where not even the first section fits,
     whole blocks, then rows of a table and items of a list. A row, a paragraph or a code block is never cut, and no
-    heading is left without what it announces; where nothing fits, ``more`` stands alone. Raises `ValueError` where
-    not even that fits.
+    heading is left without what it announces; where nothing fits, ``more`` stands alone. ``always`` says that something
+    is missing already, so that ``more`` is due even where all of the text fits. Raises `ValueError` where ``more`` does
+    not fit.
     """
-    if measure(markdown) <= limit:
+    if measure(markdown) <= limit and not always:
         return markdown
     if measure(more) > limit:
         raise ValueError(f"a limit of {limit} leaves no room for `{more}`")
@@ -30,6 +33,8 @@ def fit(markdown: str, limit: int, measure: Callable[[str], int] = len, more: st
     def cut(end: int) -> str:
         return "\n".join(lines[:end]).strip("\n") + "\n\n" + more
 
+    if always and measure(cut(len(lines))) <= limit:
+        return cut(len(lines))
     for ends in (_ends_of_sections(blocks), _ends_of_blocks(blocks), _ends_of_rows(blocks)):
         fitting = bisect_right(ends, limit, key=lambda end: measure(cut(end)))
         if fitting:

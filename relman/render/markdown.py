@@ -7,11 +7,13 @@ from markdown_it.token import Token
 from relman.render.escaping import code, escape, sanitised
 from relman.render.html import to_html
 from relman.render.parsing import Tag, is_comment, parse, pieces
+from relman.render.parts import MARKERS
 from relman.render.text import to_text
 
 __all__ = ["closed", "code", "escape", "problems", "sanitised", "to_html", "to_text"]
 
 _PROBE = "relman-end-of-text"
+_NO_MARKERS = dict.fromkeys(map(ord, MARKERS))
 
 
 def problems(markdown: str) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def _in_html_block(token: Token, opened: list[int]) -> list[tuple[int, str]]:
 
 def closed(markdown: str) -> str:
     """The text with what it left open closed, so that what comes after it in the notes is not swallowed."""
-    text = markdown.strip("\n")
+    text = markdown.translate(_NO_MARKERS).strip("\n")
     ending: list[str] = []
     opened = 0
     for token in parse(_probed(text)):

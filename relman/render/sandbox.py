@@ -18,6 +18,7 @@ from jinja2.utils import missing
 from markupsafe import Markup
 
 from relman.model.oci import Digest
+from relman.render.bbcode import FLAVOURS, to_bbcode
 from relman.render.escaping import code, escape, in_html, url
 from relman.render.markdown import closed, to_html, to_text
 
@@ -158,6 +159,16 @@ def _short(digest: object) -> str:
     return "" if digest is None else Digest(str(digest)).short
 
 
+_MEGA = 1_000_000
+
+
+def megabytes(size: int) -> str:
+    """Bytes in millions of them, as downloads are given: `412 MB`, `4.2 MB`, `<0.1 MB`."""
+    millions = size / _MEGA
+    written = "<0.1" if 0 < millions < 0.05 else f"{millions:,.0f}" if millions >= 99.95 else f"{millions:.1f}"
+    return f"{'0' if not size else written} MB"
+
+
 def _date(day: date | datetime | str, format: str = "%Y-%m-%d") -> str:
     """A day or a time, by default as `2025-06-08`; a text is read as ISO 8601."""
     return (datetime.fromisoformat(day) if isinstance(day, str) else day).strftime(format)
@@ -209,12 +220,14 @@ def _center(text: str, width: int = 80) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
+    "bbcode": lambda text, flavour="steam": to_bbcode(_said(text), FLAVOURS[flavour]),
     "cell": lambda text: escape(_said(text), whole=True),
     "center": _center,
     "closed": lambda text: closed(_said(text)),
     "code": lambda text: code(_said(text)),
     "date": _date,
     "html": _html,
+    "megabytes": megabytes,
     "md": lambda text: escape(_said(text)),
     "short": _short,
     "summary": _summary,

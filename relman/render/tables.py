@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from relman.model.changelog import Changelog, Group, Major, PackageName, Row
 from relman.model.diff import ChangeKind
+from relman.model.oci import Platform
+from relman.render.links import Links
 
 SYMBOLS: Mapping[ChangeKind, str] = {
     ChangeKind.ADDED: "✨",
@@ -28,7 +31,7 @@ class Entry:
     """A row as it is printed. ``names`` are its packages, `name.arch` where one name has several arches in the group.
 
     ``title`` stands for them all; ``before`` and ``after`` hold every version, with what else changed in brackets,
-    and are empty where nothing was or is installed.
+    and are empty where nothing was or is installed. ``link`` is the page of its source, ``build`` that of this build.
     """
 
     kind: ChangeKind
@@ -37,6 +40,13 @@ class Entry:
     names: tuple[str, ...]
     before: str
     after: str
+    link: str | None = None
+    build: str | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether it stands for more than one package."""
+        return len(self.names) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,7 @@ class Table:
 
     ``where`` names the variants when the title does not, and the platforms when there are others; empty where the
     group is everything. ``packages`` counts packages, not rows; ``counts`` by kind, those that are not zero.
+    ``title`` counts the variants where it would be a long list of them, which is then in ``where``.
     """
 
     title: str
@@ -53,6 +64,11 @@ class Table:
     rebuilt: tuple[Entry, ...]
     packages: int
     counts: Mapping[ChangeKind, int]
+
+    @property
+    def news(self) -> int:
+        """How many packages are not only built again."""
+        return self.packages - self.counts.get(ChangeKind.REBUILT, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,13 @@ class MajorLine:
     where: str
     before: str
     after: str
+    link: str | None = None
+    build: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether its version did."""
+        return self.before != self.after
 
     @property
     def step(self) -> str:
@@ -87,20 +110,22 @@ class MajorLine:
         return "" if bool(self.before) == bool(self.after) else "❌" if self.before else "✨"
 
 
-def tables(changelog: Changelog) -> tuple[Table, ...]:
-    """Every group, in order; rows by kind of news, then by title."""
-    return tuple(_table(changelog, group) for group in changelog.groups)
+def tables(changelog: Changelog, links: Links | None = None) -> tuple[Table, ...]:
+    """Every group, in order; rows as the changelog has them. Rebuilt rows have no links: there is nothing to read."""
+    everywhere = tuple(dict.fromkeys(variant.name for variant in changelog.variants))
+    platforms = {variant.platform for variant in changelog.variants}
+    return tuple(_table(group, everywhere, platforms, links) for group in changelog.groups)
 
 
-def _table(changelog: Changelog, group: Group) -> Table:
+def _table(group: Group, everywhere: Sequence[str], platforms: AbstractSet[Platform], links: Links | None) -> Table:
     several = _several_arches(group.rows)
-    entries = [_entry(row, several) for row in group.rows]
+    entries = [_entry(row, several, links) for row in group.rows]
     counts = Counter(dict.fromkeys(SYMBOLS, 0))
     for row in group.rows:
         counts[row.kind] += len(row.packages)
     return Table(
-        title=group.title,
-        where=_where(changelog, group),
+        title=_title(group, len(everywhere)),
+        where=_where(group, everywhere, platforms),
         entries=tuple(entry for entry in entries if entry.kind is not ChangeKind.REBUILT),
         rebuilt=tuple(entry for entry in entries if entry.kind is ChangeKind.REBUILT),
         packages=counts.total(),
@@ -108,14 +133,25 @@ def _table(changelog: Changelog, group: Group) -> Table:
     )
 
 
-def _where(changelog: Changelog, group: Group) -> str:
+MANY = 4
+"""Variants that are still named one by one, where they are not the point."""
+
+
+def _title(group: Group, everywhere: int) -> str:
+    named = ", ".join(group.variants)
+    if len(group.variants) > MANY and group.title.startswith(named):
+        return f"{len(group.variants)} of {everywhere} images{group.title.removeprefix(named)}"
+    return group.title
+
+
+def _where(group: Group, everywhere: Sequence[str], platforms: AbstractSet[Platform]) -> str:
     parts: list[str] = []
-    everywhere = {variant.name for variant in changelog.variants}
-    if set(group.variants) != everywhere and not all(variant in group.title for variant in group.variants):
+    title = _title(group, len(everywhere))
+    if set(group.variants) != set(everywhere) and not all(variant in title for variant in group.variants):
         parts.append(", ".join(group.variants))
-    if set(group.platforms) != {variant.platform for variant in changelog.variants}:
+    if set(group.platforms) != platforms:
         named = [str(platform) for platform in group.platforms]
-        if not all(name in group.title for name in named):
+        if not all(name in title for name in named):
             parts.append(", ".join(named))
     return " on ".join(parts)
 
@@ -138,10 +174,12 @@ def _label(package: PackageName, several: frozenset[str]) -> str:
     return f"{package.name}.{package.arch}" if package.arch and told_apart else package.name
 
 
-def _entry(row: Row, several: frozenset[str]) -> Entry:
+def _entry(row: Row, several: frozenset[str], links: Links | None) -> Entry:
     names = tuple(_label(package, several) for package in row.packages)
     title = names[0] if len(names) == 1 else row.source or row.title
-    return Entry(row.kind, SYMBOLS[row.kind], title, names, _before(row), ", ".join(row.after))
+    link = links.source(row) if links and row.kind is not ChangeKind.REBUILT else None
+    build = links.build(row) if links and row.kind is ChangeKind.DOWNGRADED else None
+    return Entry(row.kind, SYMBOLS[row.kind], title, names, _before(row), ", ".join(row.after), link, build)
 
 
 def _before(row: Row, *, name: bool = True) -> str:
@@ -183,16 +221,35 @@ def classic_title(title: str) -> str:
     return "All Images" if title.lower() == "all images" else title
 
 
-def majors(changelog: Changelog) -> tuple[MajorLine, ...]:
-    """The major packages as they are printed; variants are named where not all have the same."""
+def majors(changelog: Changelog, links: Links | None = None) -> tuple[MajorLine, ...]:
+    """The major packages as they are printed; variants are named, or counted, where not all have the same."""
     everywhere = {variant.name for variant in changelog.variants}
+    rows = _rows_by_step(changelog, {major.package for major in changelog.majors}) if links else {}
     made = []
     for line, major in zip(_major_lines(changelog.majors), changelog.majors, strict=True):
         if not line.where and set(major.variants) != everywhere:
             words = ", ".join(map(_word, sorted(major.traits)))
             line = replace(line, where=f"{words} images" if words else ", ".join(major.variants))
+        if len(major.variants) > MANY and line.where == ", ".join(major.variants):
+            line = replace(line, where=f"{len(major.variants)} of {len(everywhere)} images")
+        row = rows.get((major.package, major.before, major.after))
+        if links and row:
+            line = replace(line, link=links.source(row), build=links.build(row))
         made.append(line)
     return tuple(made)
+
+
+def _rows_by_step(
+    changelog: Changelog, names: AbstractSet[str]
+) -> Mapping[tuple[str, tuple[str, ...], tuple[str, ...]], Row]:
+    """The rows in which these packages changed, by name and step."""
+    return {
+        (package.name, row.before, row.after): row
+        for group in changelog.groups
+        for row in group.rows
+        for package in row.packages
+        if package.name in names
+    }
 
 
 def majors_by_trait(changelog: Changelog) -> Mapping[str, tuple[MajorLine, ...]]:

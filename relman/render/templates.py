@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 from jinja2 import (
     Environment,
@@ -55,11 +56,7 @@ class Templates:
         return self._inline(self._environment, source, values)
 
     def _inline(self, environment: Environment, source: str, values: Mapping[str, object]) -> str:
-        try:
-            template = environment.from_string(source)
-        except TemplateSyntaxError as error:
-            raise ConfigError(f"template `{_shown(source)}`: {_lowered(str(error.message))}") from error
-        return self._rendered(template, values)
+        return self._rendered(self._compiled(environment, source), values)
 
     def path(self, source: str, values: Mapping[str, object]) -> str:
         """A path given as a template. Whatever is filled in, it adds neither a folder nor a `..`."""
@@ -68,9 +65,20 @@ class Templates:
             raise ConfigError(f"the path `{_shown(source)}` is empty")
         return path
 
+    def address(self, source: str) -> Callable[[Mapping[str, object]], str]:
+        """What fills in an address given as a template. Whatever is filled in is quoted. Raises `ConfigError`."""
+        template = self._compiled(self._environment.overlay(finalize=_quoted), source)
+        return lambda values: self._rendered(template, values)
+
     def check(self, template: str) -> None:
         """Read a template without rendering it. Raises `ConfigError` where it cannot be read."""
         self._loaded(template)
+
+    def _compiled(self, environment: Environment, source: str) -> Template:
+        try:
+            return environment.from_string(source)
+        except TemplateSyntaxError as error:
+            raise ConfigError(f"template `{_shown(source)}`: {_lowered(str(error.message))}") from error
 
     def _loaded(self, name: str) -> Template:
         try:
@@ -174,3 +182,8 @@ def _shown(text: str) -> str:
 def _segment(value: object) -> str:
     """What may stand in a part of a path; `-` where nothing is left of it."""
     return re.sub(r"[^\w.+-]+", "-", "" if value is None else str(value)).lstrip(".-") or "-"
+
+
+def _quoted(value: object) -> str:
+    """What may stand in an address between two of its delimiters."""
+    return quote("" if value is None else str(value), safe="", errors="replace")

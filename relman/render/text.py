@@ -58,7 +58,7 @@ def _block(node: SyntaxTreeNode) -> str:
         case "blockquote":
             return textwrap.indent(_blocks(node.children), "> ", lambda _: True)
         case "fence" | "code_block":
-            return textwrap.indent(_visible(node.content).rstrip("\n"), "    ")
+            return textwrap.indent(visible(node.content).rstrip("\n"), "    ")
         case "hr":
             return "-" * 20
         case "table":
@@ -84,7 +84,7 @@ def _list(node: SyntaxTreeNode) -> str:
 
 def _html(content: str) -> str:
     shown = [html.unescape(piece.strip()) for piece in pieces(content) if not isinstance(piece, Tag)]
-    return "\n".join(_visible(text) for text in shown if text)
+    return "\n".join(visible(text) for text in shown if text)
 
 
 def _table(node: SyntaxTreeNode) -> str:
@@ -129,13 +129,13 @@ def _inline(node: SyntaxTreeNode, *, addresses: bool = True) -> str:
 def _span(node: SyntaxTreeNode, *, addresses: bool) -> str:
     match node.type:
         case "text" | "code_inline":
-            return _visible(node.content)
+            return visible(node.content)
         case "html_inline":
-            return "" if is_comment(node.content) else _visible(node.content)
+            return "" if is_comment(node.content) else visible(node.content)
         case "softbreak" | "hardbreak":
             return "\n"
         case "image":
-            return _with_address(_visible(node.content), str(node.attrs.get("src", "")))
+            return _with_address(visible(node.content), str(node.attrs.get("src", "")))
         case "link":
             text = _inline(node, addresses=addresses)
             return _with_address(text, str(node.attrs.get("href", ""))) if addresses or not text else text
@@ -150,6 +150,6 @@ def _with_address(text: str, address: str) -> str:
     return f"{text} ({bare})" if text else bare
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text without control characters, which a terminal would obey."""
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")

@@ -270,6 +270,7 @@ class _Judge:
             arch_before=arch_before,
             vendor_before=vendor_before,
             name_before=was.name if was.name != newest.name else None,
+            vendor=newest.vendor,
         )
 
 

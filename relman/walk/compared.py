@@ -20,6 +20,7 @@ class Compared:
     ``diff`` are `None` where there was nothing to compare with; ``details`` is what was wanted beside the diff, whose
     changelogs and files the contents no longer hold; ``previous_digest`` is `None` only where nothing was
     published before. Digests are those of the platform's own image or of its index, as the caller shows them.
+    ``download`` is what a host fetches that has the image before, in bytes; `None` where that is not known.
     """
 
     variant: Variant | None
@@ -34,6 +35,7 @@ class Compared:
     details: DiffDetails | None = None
     before_labels: Mapping[str, str] | None = None
     previous_digest: Digest | None = None
+    download: int | None = None
 
     def __post_init__(self) -> None:
         if (self.before is None) != (self.diff is None):

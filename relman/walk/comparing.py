@@ -10,6 +10,7 @@ from relman.errors import Malformed, NotFound, UsageError
 from relman.model.contents import Contents
 from relman.model.details import DiffDetails
 from relman.model.diff import Diff, Side
+from relman.model.download import download
 from relman.model.oci import LINUX_AMD64, Digest, Image, Platform, PlatformImage, Reference
 from relman.model.release import Candidate, Predecessor, Release
 from relman.model.streams import Variant
@@ -41,6 +42,11 @@ class Pair:
     before: tuple[Reference, PlatformImage] | None
     digest: Digest
     previous: Predecessor | None
+
+
+def _download(pair: Pair) -> int | None:
+    step = download(pair.before[1], pair.after[1]) if pair.before else None
+    return step.new_bytes if step else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Comparer:
             digest=pair.digest,
             previous_digest=pair.previous.digest if pair.previous else None,
             revision=pair.after[1].revision,
+            download=_download(pair),
         )
 
     def _details(self, diff: Diff, before: Contents, after: Contents) -> DiffDetails | None:

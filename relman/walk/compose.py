@@ -84,6 +84,7 @@ def _summary(compared: Compared) -> VariantSummary:
         revision=compared.revision,
         exact=compared.diff.exact if compared.diff else compared.after.capabilities >= EXACT,
         packages=len(compared.after.packages),
+        download=compared.download,
     )
 
 

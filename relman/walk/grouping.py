@@ -61,6 +61,7 @@ def group_changes(
     compared = _compared(diffs, variants)
     found: dict[_Step, list[_Place]] = {}
     sources: dict[_Step, str] = {}
+    vendors: dict[_Step, str] = {}
     for place, diff in compared.items():
         for change in diff.changes:
             if not _ignored(change, ignore):
@@ -68,6 +69,8 @@ def group_changes(
                 found.setdefault(step, []).append(place)
                 if change.source is not None:
                     sources.setdefault(step, change.source)
+                if change.vendor is not None:
+                    vendors.setdefault(step, change.vendor)
     blocks: dict[_Block, list[_Step]] = {}
     for step, places in found.items():
         for block in _blocks(places):
@@ -75,7 +78,8 @@ def group_changes(
     titles = _Titles(tuple(compared), variants, tuple(groups))
     order = sorted(blocks, key=titles.order)
     made = tuple(
-        Group(titles.title(block), block.variants, block.platforms, _rows(blocks[block], sources)) for block in order
+        Group(titles.title(block), block.variants, block.platforms, _rows(blocks[block], sources, vendors))
+        for block in order
     )
     shown = sum(len(row.packages) * len(group.variants) * len(group.platforms) for group in made for row in group.rows)
     return Grouped(made, shown, sum(_ignored(change, ignore) for diff in diffs for change in diff.changes))
@@ -169,18 +173,18 @@ class _Titles:
         return len(self.rules) + 1
 
 
-def _rows(steps: Iterable[_Step], sources: Mapping[_Step, str]) -> tuple[Row, ...]:
+def _rows(steps: Iterable[_Step], sources: Mapping[_Step, str], vendors: Mapping[_Step, str]) -> tuple[Row, ...]:
     """Packages of one source with the same step, folded; a package of unknown source is a row of its own."""
     folded: dict[tuple[object, ...], list[_Step]] = {}
     for step in steps:
         source = sources.get(step)
         same = step._replace(name="", arch=None) if source is not None else step
         folded.setdefault((source, same), []).append(step)
-    rows = (_row(members, sources.get(members[0])) for members in folded.values())
+    rows = (_row(members, sources.get(members[0]), vendors.get(members[0])) for members in folded.values())
     return tuple(sorted(rows, key=_row_order))
 
 
-def _row(members: list[_Step], source: str | None) -> Row:
+def _row(members: list[_Step], source: str | None, vendor: str | None) -> Row:
     first = members[0]
     names = sorted(((step.name, step.arch) for step in members), key=lambda each: (each[0], each[1] or ""))
     return Row(
@@ -194,6 +198,7 @@ def _row(members: list[_Step], source: str | None) -> Row:
         arch_before=first.arch_before,
         vendor_before=first.vendor_before,
         name_before=first.name_before,
+        vendor=vendor,
     )
 
 

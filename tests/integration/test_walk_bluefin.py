@@ -381,12 +381,16 @@ def test_the_markdown_tables_are_right_to_the_row(layouts: Set) -> None:
     found: dict[str, list[tuple[str, ...]]] = {}
     names: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
-    where, inside = "", False
+    rebuilt: dict[str, list[str]] = {}
+    where, inside, again = "", False, False
     for piece in pieces(layouts.notes("markdown")):
         if piece.kind == "h2":
             inside = piece.text == "Packages"
+        elif inside and again and piece.kind == "text":
+            rebuilt[where], again = sorted(piece.text.split(", ")), False
         elif inside and piece.kind == "html" and (summary := re.search(r"<summary>(.*?)</summary>", piece.text)):
             head, colon, rest = html.unescape(summary[1]).rpartition(": ")
+            again = "built again" in summary[1]
             if colon:
                 where = head
                 counts[where] = int(rest.split()[0].replace(",", ""))
@@ -407,16 +411,21 @@ def test_the_markdown_tables_are_right_to_the_row(layouts: Set) -> None:
                 ", ".join(row.after),
             )
             for row in rows
+            if row.kind is not ChangeKind.REBUILT
         )
         assert Counter(found.pop(title(variants))) == expected
+        assert rebuilt.pop(title(variants), []) == sorted(
+            called[package] for row in rows if row.kind is ChangeKind.REBUILT for package in row.packages
+        )
         assert counts.pop(title(variants)) == sum(len(row.packages) for row in rows)
         lists = Counter(
             f"{row.source} {', '.join(row.after or row.before)}: {', '.join(sorted(called[p] for p in row.packages))}"
             for row in rows
-            if len(row.packages) > 1
+            if len(row.packages) > 1 and row.kind is not ChangeKind.REBUILT
         )
         assert Counter(sorted_names(text) for text in names.get(title(variants), [])) == lists
     assert found == {}
+    assert rebuilt == {}
     assert counts == {}
 
 
@@ -464,6 +473,10 @@ def test_the_classic_tables_are_right_to_the_row(layouts: Set) -> None:
     }
 
 
+PACKAGE_PAGES = ("https://src.fedoraproject.org/rpms/", "https://bodhi.fedoraproject.org/updates/?builds=")
+"""Where the packages of Fedora are made and discussed."""
+
+
 @pytest.mark.parametrize("format_", ["markdown", "classic"])
 def test_subjects_stay_harmless_wherever_they_are_printed(layouts: Set, format_: str) -> None:
     text = layouts.notes(format_)
@@ -471,7 +484,8 @@ def test_subjects_stay_harmless_wherever_they_are_printed(layouts: Set, format_:
     inline = [child for token in tokens for child in token.children or ()]
 
     links = [str(child.attrs["href"]) for child in inline if child.type == "link_open"]
-    assert [link for link in links if not link.startswith("https://github.com/ublue-os/bluefin/commit/")] == []
+    ours = ("https://github.com/ublue-os/bluefin/commit/", *PACKAGE_PAGES)
+    assert [link for link in links if not link.startswith(ours)] == []
     assert [child for child in inline if child.type in ("image", "html_inline")] == []
     blocks = "".join(token.content for token in tokens if token.type == "html_block")
     assert set(re.findall(r"</?\s*([a-z]+)", blocks)) <= {"details", "summary"}
