@@ -251,7 +251,8 @@ def _execute(
     except GitCommandError as error:
         if "Timeout:" in str(error.stderr):
             raise Passing(f"`git {arguments[0]}` in `{where}` took longer than {timeout:g} s") from error
-        raise GitFailed(tuple(arguments), error.status, str(error.stderr)) from error
+        said = str(error.stderr).strip().removeprefix("stderr: '").removesuffix("'")  # as GitPython frames it
+        raise GitFailed(tuple(arguments), error.status, said) from error
     return output.getvalue()
 
 

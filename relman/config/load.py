@@ -17,7 +17,7 @@ from relman.config.lines import key_lines
 from relman.config.problems import Problems
 from relman.config.references import check_gates, check_references
 from relman.config.tables import FileTable, StreamTable
-from relman.config.values import DEFAULT_TITLE, Config, GroupRule, MajorRule, Notes, Packages
+from relman.config.values import DEFAULT_TITLE, Config, GroupRule, LedgerBranch, MajorRule, Notes, Packages
 from relman.errors import ConfigError
 from relman.hookspecs import Slot
 from relman.model.oci import Digest, Platform
@@ -102,12 +102,9 @@ def _build(
         for key, value in (
             ("changelog.known_issues", changelog.known_issues),
             ("changelog.highlights", changelog.highlights),
-            ("ledger.branch", tables.ledger.branch),
         )
         if value
     ]
-    if tables.ledger.branch:
-        raise ConfigError("`ledger.branch`: records lie in a folder in this version", hint="use `path` instead")
     return Config(
         folder=folder,
         file=file if exists else None,
@@ -144,6 +141,7 @@ def _build(
             templates if exists and (changelog.templates or templates.is_dir()) else None,
         ),
         ledger=folder / (tables.ledger.path or "releases"),
+        ledger_branch=LedgerBranch(tables.ledger.branch, tables.ledger.remote) if tables.ledger.branch else None,
         channels=channels,
         plugins=plugins,
         signed=tables.signature is not None,

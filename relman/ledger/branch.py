@@ -7,10 +7,11 @@ the intent locks everybody who can push there, and two runs that begin at once a
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,8 @@ from relman.ledger.layout import Layout
 from relman.ledger.session import FinishedSession
 from relman.model.oci import Digest
 from relman.model.record import Lease, Record
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -46,11 +49,13 @@ class BranchLedger(FolderLedger):
     """The records in the branch at ``place``, which need not be there yet. See `relman.ledger.protocol.Ledger`.
 
     Nothing is asked of git before the first record is asked for or written. What is read is the branch as it was when
-    this ledger was first used, or last written.
+    this ledger was first used, or last written. ``clock`` tells by which time leases run: "now" may be another time
+    for a release that is made again, and other machines do not know of that.
     """
 
-    def __init__(self, place: Place, *, look: float = LOOK) -> None:
+    def __init__(self, place: Place, *, clock: Callable[[], datetime] | None = None, look: float = LOOK) -> None:
         self._place = place
+        self._clock = clock
         self._look = look
         self._let_go: set[Lease] = set()
         self._seen_at: float | None = None
@@ -101,13 +106,21 @@ class BranchLedger(FolderLedger):
             try:
                 written = self._pushed(message, change)
             except Malformed as error:
-                self._exchange.restore()
+                self._take_back()
                 raise self._named(error) from error
-            except BaseException:  # whatever it was, readers must not find what nobody else can see
-                self._exchange.restore()
+            except BaseException:
+                self._take_back()
                 raise
             then(written)
             return written
+
+    def _take_back(self) -> None:
+        """Let readers find nothing that nobody else can see."""
+        try:
+            self._exchange.restore()
+        except RelmanError as error:
+            log.debug("the files of the ledger are not restored", exc_info=error)
+            self._seen_at = None  # whoever reads next brings them anew
 
     def _pushed(self, message: str, change: Callable[[], T]) -> T:
         sent: list[tuple[str, T]] = []
@@ -140,26 +153,31 @@ class BranchLedger(FolderLedger):
         self._exchange.update()
         self._seen_at = time.monotonic()
 
+    def _moment(self, now: datetime) -> datetime:
+        return self._clock() if self._clock else now
+
     def _is_due(self, lease: Lease, now: datetime) -> bool:
         """Whether the lease that the branch has must be renewed before an action, so that nobody takes over meanwhile.
 
         Time is told twice: by the clock, and by how long ago the branch was seen, which no clock that is set can hide.
         """
-        if lease.until - now < MARGIN:
+        if lease.until - self._moment(now) < MARGIN:
             return True
         if self._seen_at is not None and time.monotonic() - self._seen_at > self._look:
             try:
                 with self._layout.writing():
                     self._update()  # whoever took over is then found in the files
-            except Passing:
-                return (
-                    False  # the lease is ours by the clock; that a look is not possible right now takes it from nobody
-                )
+            except Passing as error:  # the lease is ours by the clock: that no look is possible takes it from nobody
+                log.debug("the branch cannot be looked at: %s", error)
         return False
 
     def _add_what_people_read(self) -> None:
         """The index of all releases, and the notes of each whose plan has them."""
-        found = [seen.record for seen in self._all(None)]
+        try:
+            found = [seen.record for seen in self._all(None)]
+        except Malformed as error:
+            log.warning("the index of releases is not written: %s", self._named(error))
+            return
         for record in found:
             path = self._file(record, NOTES)
             if not path.exists() and (notes := notes_of(self._file(record, "plan.json"))):
@@ -175,4 +193,4 @@ class BranchLedger(FolderLedger):
 
 def in_branch(checkout: Path, branch: str, remote: str | None) -> BranchLedger:
     """The ledger in ``branch`` of the checkout's ``remote``; see `Place`."""
-    return BranchLedger(Place(checkout, branch, remote))
+    return BranchLedger(Place(checkout, branch, remote), clock=lambda: datetime.now(UTC))

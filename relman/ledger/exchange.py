@@ -36,7 +36,8 @@ _DENIED = re.compile(
 )
 _OUTSIDE = re.compile(
     r"[Cc]ould not resolve|[Cc]onnection |[Cc]ouldn't connect|[Ff]ailed to connect|hung up|disconnect|early EOF"
-    r"|timed out|returned error: (429|5\d\d)|RPC failed|SSL|TLS|Empty reply|unpack-objects|index-pack|Could not read from remote"
+    r"|timed out|returned error: (429|5\d\d)|RPC failed|SSL|TLS|Empty reply|unpack-objects|index-pack"
+    r"|Could not read from remote"
     r"|[Tt]emporary failure|transfer closed|cannot lock ref|failed to update ref|unable to create temporary"
 )
 _WORDS = re.compile(r"^(?:fatal: |error: (?!failed to push)|remote: | ! \[)(.*)", re.MULTILINE)

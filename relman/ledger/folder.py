@@ -154,12 +154,12 @@ class FolderLedger:
             return over
 
         def take() -> _Taken | FinishedSession:
-            return self._take(record, plan, changelog, host=host, process=process, now=now)
+            return self._take(record, plan, changelog, host=host, process=process, now=self._moment(now))
 
         taken = self._write(f"release: {record.version} begun", take, self._settle)
         if isinstance(taken, FinishedSession):
             return taken
-        hold = Hold(self._layout, self._write, self._is_due, self._prune, self._let_go.add)
+        hold = Hold(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
         return FolderSession(hold, taken.record, taken.begin, taken_over=taken.taken_over)
 
     def _finished_before(self, record: Record) -> FinishedSession | None:
@@ -176,6 +176,10 @@ class FolderLedger:
             written = change()
             then(written)
             return written
+
+    def _moment(self, now: datetime) -> datetime:
+        """The time by which leases run, where a run says that it is ``now``."""
+        return now
 
     def _is_due(self, lease: Lease, now: datetime) -> bool:
         """Whether a run has to write its lease anew to be sure of it: in a folder, its journal renews it."""

@@ -19,10 +19,12 @@ SHOWN = 200
 _HEAD = """\
 # Releases of {project}
 
-[relman](https://github.com/relman/relman) writes this branch: what was released, when, and what came of it. Nothing here
-is meant to be edited by hand. Each folder has `record.json` (the record), `plan.json` (what was meant), `changelog.json`
-(the data of the notes) and, in most cases, `notes.md`.
+[relman](https://github.com/relman/relman) writes this branch: what was released, when, and what came of it. Nothing
+here is meant to be edited by hand. Each folder has `record.json` (the record), `plan.json` (what was meant),
+`changelog.json` (the data of the notes) and, in most cases, `notes.md`.
 """
+
+_TABLE = ("| Version | State | Begun (UTC) | Finished (UTC) | |", "| --- | --- | --- | --- | --- |")
 
 
 def index(records: Iterable[Record], with_notes: Collection[str]) -> bytes:
@@ -31,12 +33,7 @@ def index(records: Iterable[Record], with_notes: Collection[str]) -> bytes:
     lines = [_HEAD.format(project=_plain(records[0].project) if records else "this project")]
     for stream in sorted({record.stream for record in records}):
         of_stream = [record for record in records if record.stream == stream]
-        lines += [
-            f"## {_plain(stream)}",
-            "",
-            "| Version | State | Begun | Finished | |",
-            "| --- | --- | --- | --- | --- |",
-        ]
+        lines += [f"## {_plain(stream)}", "", *_TABLE]
         lines += [_row(record, record.name in with_notes) for record in of_stream[:SHOWN]]
         lines.append("")
         if len(of_stream) > SHOWN:

@@ -45,6 +45,7 @@ class Hold:
     layout: Layout
     write: Write
     is_due: Callable[[Lease, datetime], bool]
+    moment: Callable[[datetime], datetime]
     prune: Callable[[], object]
     let_go: Callable[[Lease], None]
 
@@ -104,7 +105,7 @@ class FolderSession:
         def change() -> Record:
             self._must_hold()
             record = self._merged()
-            lease = replace(record.lease, until=now + LEASE) if record.lease else None
+            lease = replace(record.lease, until=self._ledger.moment(now) + LEASE) if record.lease else None
             return self._put(replace(record, state=state, lease=lease))
 
         self._record = self._ledger.write(f"release: {self._record.version} {what}", change)
