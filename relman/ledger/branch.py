@@ -124,15 +124,18 @@ class BranchLedger(FolderLedger):
 
     def _pushed(self, message: str, change: Callable[[], T]) -> T:
         sent: list[tuple[str, T]] = []
-        failures: list[RelmanError] = []
-        for _ in range(_ROUNDS):
+        failed = 0
+        refusal: RelmanError | None = None
+        for number in range(_ROUNDS):
             before = self._exchange.base
             self._update()
             for commit, written in sent:
                 if self._exchange.has(commit):  # it had arrived: only the answer was lost
                     return written
-            if failures and self._exchange.base == before and len(failures) >= _FAILURES:
-                raise failures[-1]
+            if self._exchange.base != before:
+                failed = 0  # somebody was first, which is no failure
+            elif refusal is not None and failed >= _FAILURES:
+                raise refusal
             written = change()
             self._add_what_people_read()
             new = self._exchange.commit(message)
@@ -145,8 +148,8 @@ class BranchLedger(FolderLedger):
                 return written
             if isinstance(refusal, Unequipped):
                 raise refusal
-            failures.append(refusal)
-            time.sleep(random.uniform(0.05, 0.2) * len(failures))  # noqa: S311  so that two do not meet again
+            failed += 1
+            time.sleep(random.uniform(0.05, 0.2) * (number + 1))  # noqa: S311  so that two do not meet again
         raise Passing(f"others write the branch `{self._place.branch}` all the time: `{message}` was not written")
 
     def _update(self) -> None:

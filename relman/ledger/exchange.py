@@ -10,6 +10,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,8 +27,10 @@ FILES, FILE_SIZE, SIZE = 200_000, 256 * 1024 * 1024, 4 * 1024 * 1024 * 1024
 """How many files a branch may have, and how many bytes each of them and all together."""
 
 _BASE, _TIP = "refs/heads/records", "refs/relman/tip"
+# All but dot files: those are journals, what is not whole yet, or of the people who put them into the branch.
+_OURS = (".", ":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
 _DEEPER = 200
-_PAUSES = (1.0, 4.0)
+_PAUSES = (0.5, 2.0)
 _DENIED = re.compile(
     r"Authentication failed|could not read (Username|Password)|terminal prompts disabled|[Pp]ermission .*denied"
     r"|returned error: 40[134]|not granted|Host key verification failed|[Pp]rotected branch|hook declined"
@@ -84,7 +87,10 @@ class Exchange:
             self._remote = place.address(checkout)
             self._folder = place.folder(checkout)
             make_folder(self._folder / "tree")
-            self._aside: Aside = checkout.aside(self._folder)
+            with touching(self._folder):
+                self._aside: Aside = checkout.aside(self._folder)
+        self.base: str | None = None
+        """The commit that the branch was at when it was last brought or sent; `None` where there was no branch."""
         self._branch = place.branch
         self._ref = f"refs/heads/{place.branch}"
         self.tree = self._folder / "tree"
@@ -98,29 +104,23 @@ class Exchange:
         branch that is not a ledger's, or holds what no ledger does.
         """
         self._clear_locks()
-        base, tip = self.base, self._there()
-        if tip is not None and tip != base:
+        self.base, tip = self._commit(_BASE), self._there()
+        if tip is not None and tip != self.base:
             tip = self._fetch(depth=1)
             self._check(tip)
-            self._aside.git("update-ref", _BASE, tip)
-        if tip is None and base is not None:
+            self._set(tip)
+        if tip is None and self.base is not None:
             raise RelmanError(
                 f"the branch `{self._branch}`, which holds the records, is gone from `{self._remote}`",
-                hint=f"its last commit that was seen here is `{base}` in `{self._aside.git_dir}`: push it from there, "
+                hint=f"its last commit seen here is `{self.base}` in `{self._aside.git_dir}`: push it from there, "
                 f"or remove `{self._folder}` to begin without records",
             )
         self.restore()
 
     def restore(self) -> None:
         """Make the files in ``tree`` those of the branch as it was last brought or sent."""
-        base = self.base
-        self._aside.git("read-tree", *(("--reset", "-u", base) if base else ("--empty",)))
+        self._aside.git("read-tree", *(("--reset", "-u", self.base) if self.base else ("--empty",)))
         self._aside.git("clean", "-fdxq", "-e", "/.journal")
-
-    @property
-    def base(self) -> str | None:
-        """The commit that the branch was at when it was last brought or sent; `None` where there was no branch."""
-        return self._commit(_BASE)
 
     def has(self, commit: str) -> bool:
         """Whether ``commit``, which was made here, is in the branch as it was last brought."""
@@ -144,6 +144,10 @@ class Exchange:
         tip = self._commit(_TIP)
         assert tip is not None
         return tip
+
+    def _set(self, base: str) -> None:
+        self._aside.git("update-ref", _BASE, base)
+        self.base = base
 
     def _commit(self, name: str) -> str | None:
         try:
@@ -172,7 +176,7 @@ class Exchange:
             mode, _, _, size = about.split()
             if mode not in ("100644", "100755"):
                 raise Malformed(f"`{self._branch}:{name}` is no plain file, which a ledger has nothing else of")
-            if name.lower().startswith(".journal/") or int(size) > FILE_SIZE:
+            if name.lower().partition("/")[0] == ".journal" or int(size) > FILE_SIZE:
                 raise Malformed(f"`{self._branch}:{name}` cannot be in a ledger: it is a machine's own, or too large")
             names.add(name)
             total += int(size)
@@ -192,12 +196,12 @@ class Exchange:
         """A commit of what is in ``tree`` now, which nobody else sees yet; `None` where nothing changed."""
         base = self.base
         write_file(self.tree / MARKER, MARK)
-        self._aside.git("add", "--all", ".")
+        self._aside.git("add", "--all", "--force", "--", *_OURS)
         tree = self._aside.git("write-tree").strip()
         if base and tree == self._aside.git("rev-parse", f"{base}^{{tree}}").strip():
             return None
         parent = ("-p", base) if base else ()
-        return self._aside.git("commit-tree", tree, *parent, "-m", message, environment=self._identity()).strip()
+        return self._aside.git("commit-tree", tree, *parent, "-m", message, environment=self._identity).strip()
 
     def push(self, commit: str) -> RelmanError | None:
         """Send ``commit``. `None` where the branch is now at it; else what was said.
@@ -211,9 +215,10 @@ class Exchange:
             return self._meant("write", error)
         except Passing as error:
             return error
-        self._aside.git("update-ref", _BASE, commit)
+        self._set(commit)
         return None
 
+    @cached_property
     def _identity(self) -> dict[str, str]:
         """Who commits: whom git's settings name, else relman. Without settings git would guess from the machine."""
         found: dict[str, str] = {}
@@ -254,9 +259,3 @@ class Exchange:
         """Remove the locks that a killed git left: whoever is here is the only one who works here."""
         for name in ("index", "shallow", "packed-refs", _BASE, _TIP, "HEAD", "config"):
             remove_file(self._aside.git_dir / f"{name}.lock")
-        exclude = self._aside.git_dir / "info/exclude"
-        if not exclude.exists():
-            with touching(exclude):
-                exclude.parent.mkdir(exist_ok=True)
-            write_file(exclude, b".*\n")  # journals, and what is not whole yet
-            write_file(exclude.with_name("attributes"), b"* -text -eol -filter -ident -working-tree-encoding\n")
