@@ -45,7 +45,7 @@ _TAKEN_OVER = re.compile(
     r"|remote\..*\.(url|pushurl|proxy|proxyauthmethod)"
 )
 _NETWORK = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
-NETWORK_TIMEOUT = 300.0
+NETWORK_TIMEOUT = 120.0
 """Seconds that one git command may take that speaks to a remote."""
 # What the user's own settings could change about bytes, hooks and clean-up in a repository that is not the user's.
 _ASIDE_SETTINGS = """\

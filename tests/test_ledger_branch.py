@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from relman.errors import ConfigError, Locked, Malformed, NotFound, Passing, RelmanError, Unequipped
-from relman.ledger import BranchLedger, Session
+from relman.ledger import BranchLedger, FolderLedger, Session
 from relman.ledger.exchange import Place
 from relman.ledger.lease import LEASE
 from relman.model.oci import Digest
@@ -25,6 +27,7 @@ from tests.test_ledger import CHANGELOG, ME, MINUTE, NOON, PLAN, attempt, begin,
 
 BRANCH = "relman/records"
 NAME = "stable-20250608-0123456789abcdef"
+STRIDE = 5
 nothing = ("before", lambda: None)
 LATER = composed("f" * 16, "stable-20250609", days=1)
 
@@ -448,8 +451,9 @@ def test_a_remote_that_cannot_be_reached_is_exit_75_and_one_that_is_not_there_ex
         BranchLedger(Place(tmp_path / "a", BRANCH)).records()
 
 
+@pytest.mark.parametrize("written", ["into the checkout", "beside it"])
 def test_credentials_that_are_missing_are_exit_7_and_those_of_the_checkout_are_used_and_never_shown(
-    bare: Path, tmp_path: Path, server: GitServer, caplog: pytest.LogCaptureFixture
+    bare: Path, tmp_path: Path, server: GitServer, caplog: pytest.LogCaptureFixture, written: str
 ) -> None:
     caplog.set_level("DEBUG")
     over_http(server, tmp_path / "a")
@@ -458,7 +462,10 @@ def test_credentials_that_are_missing_are_exit_7_and_those_of_the_checkout_are_u
         over_http(server, tmp_path / "a").records()
     assert caught.value.exit_code == 7
 
-    git(tmp_path / "a", "config", f"http.{server.address}/.extraheader", server.header)
+    beside = tmp_path / "credentials"
+    place = ("--local",) if written == "into the checkout" else ("--file", str(beside))
+    git(tmp_path / "a", "config", *place, f"http.{server.address}/.extraheader", server.header)
+    git(tmp_path / "a", "config", f"includeIf.gitdir:{tmp_path}/a/.git.path", str(beside))
     begin(over_http(server, tmp_path / "a"), composed())
 
     assert log(bare) == ["release: stable-20250608 begun"]
@@ -608,3 +615,82 @@ def test_two_work_trees_of_one_repository_share_the_journal(bare: Path, tmp_path
     (seen,) = BranchLedger(Place(tmp_path / "b", BRANCH)).records()
 
     assert [r.state for r in seen.receipts] == [ReceiptState.UNKNOWN]
+
+
+def test_the_recipe_takes_records_from_a_folder_to_a_branch(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "kim@example.org")
+    text = (Path(__file__).parent.parent / "docs/recipes.md").read_text()
+    recipe = text.partition("## Records from a folder to a branch")[2].partition("```sh\n")[2].partition("```")[0]
+    checkout = clone(bare, tmp_path / "a")
+    folder = FolderLedger(checkout / "releases")
+    finished = finish(folder, composed(), b"list")
+
+    subprocess.run(["sh", "-e", "-c", recipe], cwd=checkout, check=True, capture_output=True)
+
+    ledger = BranchLedger(Place(checkout, BRANCH))
+    assert (ledger.records(), ledger.plan_of(finished)) == (folder.records(), PLAN)
+    finish(ledger, LATER)
+    assert log(bare)[0] == "release: records from the folder"
+
+
+def test_ssh_goes_the_way_that_the_checkout_says(bare: Path, tmp_path: Path) -> None:
+    program = tmp_path / "ssh.sh"
+    program.write_text(f'#!/bin/sh\necho "$2" >> {tmp_path}/asked\nshift\nexec sh -c "$1"\n')
+    program.chmod(0o755)
+    ledger = machine(bare, tmp_path / "a")
+    for key, value in (
+        ("core.sshCommand", str(program)),
+        ("ssh.variant", "simple"),
+        ("url.ssh://forge.example/.insteadOf", "forge:"),
+        ("remote.origin.url", f"forge:{bare.relative_to('/')}"),
+    ):
+        git(tmp_path / "a", "config", key, value)
+
+    begin(ledger, composed())
+
+    asked = [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert (asked, len(log(bare))) == (["git-upload-pack", "git-upload-pack", "git-receive-pack"], 1)
+
+
+def test_everything_that_a_ledger_does_goes_through_the_branch() -> None:
+    """A method that is added to the folder's ledger reads by `_read` in a branch, and writes by `_write` in both."""
+    for name, method in inspect.getmembers(FolderLedger, inspect.isfunction):
+        if not name.startswith("_"):
+            body = inspect.getsource(method)
+            assert "writing()" not in body, name
+            assert name in vars(BranchLedger) or "self._write(" in body or "self.records(" in body, name
+
+
+def test_after_a_kill_at_any_git_command_the_next_run_finishes(bare: Path, tmp_path: Path) -> None:
+    """Every fifth of them: they cost their time. A hook of the interpreter counts."""
+    step, killed = 0, True
+    while killed:
+        stream = f"s{step}"
+        record = composed(f"{step:016x}", f"v{step}", stream=stream)
+
+        def run(record: Record = record, left: int = step) -> None:
+            def hook(event: str, _arguments: tuple[object, ...]) -> None:
+                nonlocal left
+                if event == "subprocess.Popen":
+                    left -= 1
+                    if left < 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(hook)
+            whole(begin(machine(bare, tmp_path / "a"), record, process=os.getpid()))
+
+        machine(bare, tmp_path / "a")
+        status = os.waitpid(forked(run), 0)[1]
+        killed = os.WIFSIGNALED(status)
+        assert killed or os.WEXITSTATUS(status) == 0
+
+        session = begin(machine(bare, tmp_path / "a"), record, now=NOON + MINUTE)
+        finished = session.record if session.finished else whole(session, NOON + MINUTE)
+
+        assert (finished.state, [r.key for r in finished.receipts]) == (RecordState.FINISHED, ["a"])
+        step += STRIDE
+    assert machine(bare, tmp_path / "b").records(stream) == (finished,)
+    assert step > 30

@@ -43,7 +43,7 @@ def test_releases_are_listed_by_stream_with_their_notes_and_records() -> None:
 
 
 def test_without_records_there_is_only_what_the_branch_is() -> None:
-    assert index([], set()).decode() == HEAD.format(project="this project")
+    assert index([], set()).decode() == HEAD.format(project="this project").removesuffix("\n")
 
 
 def test_names_of_strangers_stay_names() -> None:

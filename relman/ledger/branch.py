@@ -164,15 +164,13 @@ class BranchLedger(FolderLedger):
 
         Time is told twice: by the clock, and by how long ago the branch was seen, which no clock that is set can hide.
         """
-        if lease.until - self._moment(now) < MARGIN:
-            return True
         if self._seen_at is not None and time.monotonic() - self._seen_at > self._look:
             try:
                 with self._layout.writing():
                     self._update()  # whoever took over is then found in the files
             except Passing as error:  # the lease is ours by the clock: that no look is possible takes it from nobody
                 log.debug("the branch cannot be looked at: %s", error)
-        return False
+        return lease.until - self._moment(now) < MARGIN  # last: a look may have taken its time
 
     def _add_what_people_read(self) -> None:
         """The index of all releases, and the notes of each whose plan has them."""
