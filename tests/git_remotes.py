@@ -69,13 +69,15 @@ class GitServer:
     """git over HTTP, as a forge serves it, which breaks things when it is told to.
 
     ``pushes`` holds what happens to the next pushes, one each: ``lose`` the answer after it took effect, ``drop`` it
-    before, answer with a status, or call something ``before`` or ``after`` it took effect.
+    before, answer with a status, or call something ``before`` or ``after`` it took effect. ``adverts`` are called before
+    whoever is about to push is told where the branches are.
     """
 
     address: str = ""
     password: str | None = None
     pushes: list[str | int | tuple[str, Callable[[], object]]] = field(default_factory=list)
     every: str | int | None = None
+    adverts: list[Callable[[], object]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -126,6 +128,8 @@ def serving(root: Path) -> Iterator[GitServer]:
                 return self._answer(fault, {}, b"composed")
             if isinstance(fault, tuple) and fault[0] == "before":
                 fault[1]()
+            if self.path.endswith("/info/refs?service=git-receive-pack") and told.adverts:
+                told.adverts.pop(0)()
             answer = self._backend(body)
             if fault == "lose":
                 return self._reset()

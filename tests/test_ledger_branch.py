@@ -287,16 +287,26 @@ def test_what_others_push_meanwhile_is_kept_and_the_write_follows_it(
     session.attempt(attempt("a"))
 
 
+@pytest.mark.parametrize("when", ["before it is told where the branch is", "after"])
 def test_one_who_was_first_between_look_and_push_holds_the_stream(
-    bare: Path, tmp_path: Path, server: GitServer
+    bare: Path, tmp_path: Path, server: GitServer, when: str
 ) -> None:
     ours, theirs = over_http(server, tmp_path / "ours"), machine(bare, tmp_path / "theirs")
-    server.pushes = [("before", lambda: begin(theirs, LATER, host="there"))]
+    ours.keep_contents(b"list")
+
+    def first() -> None:
+        begin(theirs, LATER, host="there")
+
+    if when == "after":
+        server.pushes = [("before", first)]
+    else:
+        server.adverts = [first]
 
     with pytest.raises(Locked, match="on `there`"):
         begin(ours, composed())
 
-    assert log(bare) == ["release: stable-20250609 begun"]
+    assert (server.pushes, server.adverts) == ([], [])
+    assert log(bare) == ["contents kept", "release: stable-20250609 begun"]
     assert [record.version for record in ours.records()] == ["stable-20250609"]
 
 
