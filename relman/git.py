@@ -117,10 +117,12 @@ class Checkout:
         What is in the user's and the system's is left out: git reads that anywhere. The values may be secrets.
         """
         words = self.git("config", "--list", "-z", "--show-scope").split("\0")
-        pairs = ((scope, *entry.partition("\n")[::2]) for scope, entry in zip(words[::2], words[1::2], strict=False))
-        return tuple(
-            (key, value) for scope, key, value in pairs if scope in ("local", "worktree") and _TAKEN_OVER.fullmatch(key)
-        )
+        found: list[tuple[str, str]] = []
+        for scope, entry in zip(words[::2], words[1::2], strict=False):
+            key, given, value = entry.partition("\n")
+            if scope in ("local", "worktree") and _TAKEN_OVER.fullmatch(key):
+                found.append((key, value if given else "true"))  # a key without a value is a yes, an empty one a no
+        return tuple(found)
 
     def aside(self, folder: Path) -> Aside:
         """A repository of relman's own in ``folder``, made where there is none yet.

@@ -69,8 +69,8 @@ class GitServer:
     """git over HTTP, as a forge serves it, which breaks things when it is told to.
 
     ``pushes`` holds what happens to the next pushes, one each: ``lose`` the answer after it took effect, ``drop`` it
-    before, answer with a status, or call something ``before`` or ``after`` it took effect. ``adverts`` are called before
-    whoever is about to push is told where the branches are.
+    before, answer with a status, or call something ``before`` or ``after`` it took effect. ``adverts`` are called
+    before whoever is about to push is told where the branches are.
     """
 
     address: str = ""
