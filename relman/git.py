@@ -1,4 +1,7 @@
-"""A git repository, read with suspicion: output is bounded, nothing is fetched, no program of its settings is run."""
+"""A git repository, read with suspicion: output is bounded, nothing is fetched, no program of its settings is run.
+
+Beside it may lie one of relman's own (`Aside`), where what is fetched, committed and sent is no part of the user's.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ import logging
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relman.errors import Malformed, NotFound, Passing, RelmanError, Unequipped
-from relman.redaction import redact
+from relman.redaction import redact, register
 
 if TYPE_CHECKING:
-    from git import Repo
+    from git import Git, Repo
     from typing_extensions import Buffer
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,37 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_GRAFT_FILE": os.devnull,
 }
+# The settings of a checkout that say how its remotes are reached and who commits: an `Aside` takes them over.
+_TAKEN_OVER = re.compile(
+    r"(http|credential|url|user|author|committer|ssh)\..*|core\.(sshcommand|askpass|gitproxy)"
+    r"|remote\..*\.(url|pushurl|proxy|proxyauthmethod)"
+)
+_NETWORK = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
+NETWORK_TIMEOUT = 120.0
+"""Seconds that one git command may take that speaks to a remote."""
+# What the user's own settings could change about bytes, hooks and clean-up in a repository that is not the user's.
+_ASIDE_SETTINGS = """\
+[core]
+	bare = true
+	hooksPath = /dev/null
+	excludesFile = /dev/null
+	autocrlf = false
+	fileMode = false
+	symlinks = false
+	untrackedCache = false
+	splitIndex = false
+[gc]
+	autoDetach = false
+[maintenance]
+	autoDetach = false
+[fetch]
+	fsckObjects = true
+[push]
+	recurseSubmodules = no
+	gpgSign = false
+	followTags = false
+"""
+_ASIDE_ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding\n"
 _CHECKOUT_HINT = "let `checkout` under `[project]` name a clone that has the images' revisions"
 
 
@@ -62,20 +96,66 @@ class Checkout:
 
     def raw(self, *arguments: str, limit: int = OUTPUT_LIMIT) -> bytes:
         """The same as bytes."""
-        from git import GitCommandError
-
         # Named outright: neither GIT_DIR nor who owns the folder (containers in CI) may pick another one or refuse it.
-        program = self._repo.git.GIT_PYTHON_GIT_EXECUTABLE or "git"
-        argv = [program, f"--git-dir={self._repo.git_dir}", *_OPTIONS, *arguments]
-        log.debug("$ %s", shlex.join(argv))
-        output = _Bounded(limit)
-        try:
-            self._repo.git.execute(argv, output_stream=output, env=_ENVIRONMENT, kill_after_timeout=TIMEOUT)
-        except GitCommandError as error:
-            if "Timeout:" in str(error.stderr):
-                raise Passing(f"`git {arguments[0]}` in `{self.path}` took longer than {TIMEOUT:g} s") from error
-            raise GitFailed(arguments, error.status, str(error.stderr)) from error
-        return output.getvalue()
+        options = (f"--git-dir={self._repo.git_dir}", *_OPTIONS)
+        return _execute(self._repo.git, options, arguments, _ENVIRONMENT, limit=limit, timeout=TIMEOUT, where=self.path)
+
+    @property
+    def common(self) -> Path:
+        """The folder that all work trees of the repository share (`.git`, or a bare repository itself)."""
+        return Path(self._repo.common_dir).resolve()
+
+    @property
+    def remotes(self) -> Mapping[str, str]:
+        """The address of each remote, by name."""
+        found = ((re.fullmatch(r"remote\.(.+)\.url", key, re.DOTALL), value) for key, value in self.settings())
+        return {match[1]: value for match, value in found if match}
+
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """What the repository's own configuration says of remotes, credentials and who commits, in its order.
+
+        What is in the user's and the system's is left out: git reads that anywhere. The values may be secrets.
+        """
+        words = self.git("config", "--list", "-z", "--show-scope").split("\0")
+        found: list[tuple[str, str]] = []
+        for scope, entry in zip(words[::2], words[1::2], strict=False):
+            key, given, value = entry.partition("\n")
+            if scope in ("local", "worktree") and _TAKEN_OVER.fullmatch(key):
+                found.append((key, value if given else "true"))  # a key without a value is a yes, an empty one a no
+        return tuple(found)
+
+    def aside(self, folder: Path) -> Aside:
+        """A repository of relman's own in ``folder``, made where there is none yet.
+
+        It reaches remotes as this checkout does, relative addresses and credentials included.
+        """
+        settings = self.settings()
+        for key, value in settings:
+            if key.startswith("http.") and key.endswith(".extraheader"):
+                register(value.rpartition(" ")[2])
+        given = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        environment = {
+            **_ENVIRONMENT,
+            "GIT_CONFIG_COUNT": str(given + len(settings)),
+            **{f"GIT_CONFIG_KEY_{given + number}": key for number, (key, _) in enumerate(settings)},
+            **{f"GIT_CONFIG_VALUE_{given + number}": value for number, (_, value) in enumerate(settings)},
+            "GIT_INDEX_FILE": str(folder / "git/index"),
+            "GIT_OBJECT_DIRECTORY": str(folder / "git/objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+        }
+        start = self._repo.working_tree_dir or self._repo.git_dir
+        git = type(self._repo.git)(start)
+        aside = Aside(folder / "git", folder / "tree", git, environment)
+        last = folder / "git/info/attributes"
+        if not last.exists():
+            form = self.git("rev-parse", "--show-object-format").strip()
+            made = ("init", "--quiet", "--bare", "--template=", f"--object-format={form}")
+            _execute(git, (f"--git-dir={aside.git_dir}",), made, environment, limit=0, timeout=TIMEOUT, where=folder)
+            with (aside.git_dir / "config").open("a") as file:
+                file.write(_ASIDE_SETTINGS)
+            last.parent.mkdir(exist_ok=True)
+            last.write_text(_ASIDE_ATTRIBUTES)  # they win over those in a branch, which could change bytes
+        return aside
 
     def resolved(self, revision: str) -> str:
         """The whole name of the commit that ``revision`` abbreviates; a whole name as it is. Raises `NotFound`."""
@@ -153,6 +233,59 @@ class Checkout:
             f"revision `{revision}` is not in `{self.path}`",
             hint=f"run `{fetch}`, or `{git} --unshallow` where it is a shallow clone",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A repository of relman's own beside a checkout, with its files in ``tree``. See `Checkout.aside`.
+
+    Only here may git speak to a remote, and only where ``network`` says so: by https, http, ssh, git or as a file,
+    never asking on the terminal, with the programs that git is set up to ask for credentials.
+    """
+
+    git_dir: Path
+    tree: Path
+    _git: Git
+    _environment: Mapping[str, str]
+
+    def git(
+        self,
+        *arguments: str,
+        limit: int = OUTPUT_LIMIT,
+        network: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """What git prints, as text; ``environment`` is added. Raises as `Checkout.git` does."""
+        added = {**self._environment, **(_NETWORK if network else {}), **(environment or {})}
+        options = (f"--git-dir={self.git_dir}", f"--work-tree={self.tree}", *_OPTIONS)
+        timeout = NETWORK_TIMEOUT if network else TIMEOUT
+        output = _execute(self._git, options, arguments, added, limit=limit, timeout=timeout, where=self.git_dir)
+        return output.decode(errors="surrogateescape")
+
+
+def _execute(
+    git: Git,
+    options: Sequence[str],
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    limit: int,
+    timeout: float,
+    where: Path,
+) -> bytes:
+    from git import GitCommandError
+
+    argv = [git.GIT_PYTHON_GIT_EXECUTABLE or "git", *options, *arguments]
+    log.debug("$ %s", shlex.join(argv))
+    output = _Bounded(limit)
+    try:
+        git.execute(argv, output_stream=output, env=environment, kill_after_timeout=timeout)
+    except GitCommandError as error:
+        if "Timeout:" in str(error.stderr):
+            raise Passing(f"`git {arguments[0]}` in `{where}` took longer than {timeout:g} s") from error
+        said = str(error.stderr).strip().removeprefix("stderr: '").removesuffix("'")  # as GitPython frames it
+        raise GitFailed(tuple(arguments), error.status, said) from error
+    return output.getvalue()
 
 
 @contextmanager

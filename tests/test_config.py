@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from relman import config as configuration
 from relman.channel import Channel
 from relman.config import ChannelTable, Config
+from relman.config.values import LedgerBranch
 from relman.errors import ConfigError, Unequipped, UsageError
 from relman.http import Client
 from relman.lifecycle import configure
@@ -171,6 +173,11 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
             '[ledger]\npath = "a"\nbranch = "b"',
             "15: ledger: records lie in a folder (`path`) or in a branch, not in both",
         ),
+        (
+            '[ledger]\nremote = "origin"',
+            "15: ledger: `remote` says where a `branch` lies, and there is none",
+        ),
+        ('[ledger]\nbranch = "a..b"', "16: ledger.branch: `a..b` cannot be the name of a branch"),
         (
             HOOK.replace("webhook", "webhok"),
             "16: announce[1].type: no plugin understands the type `webhok`; did you mean `webhook`?",
@@ -476,6 +483,25 @@ def test_without_a_file_there_is_enough_to_compare_images(tmp_path: Path) -> Non
     assert (config.file, config.variants, config.streams, config.packages.minimum) == (None, (), {}, 100)
     with pytest.raises(ConfigError):
         config.stream("stable")
+
+
+def test_records_lie_in_a_branch_where_one_is_named(tmp_path: Path) -> None:
+    folder = load(tmp_path, BASE)
+    branch = load(tmp_path, BASE + '[ledger]\nbranch = "relman/records"\nremote = "upstream"\n')
+
+    assert (folder.ledger_branch, branch.ledger_branch) == (None, LedgerBranch("relman/records", "upstream"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-x", "/x", "x/", "x.", "x.lock", "x.lock/y", "a//b", "a/.b", ".a", "a b", "a~1", "a^", "a:b", "a*", "a@{1}"],
+)
+def test_a_name_that_no_branch_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    known = subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True, check=False)
+
+    assert known.returncode != 0
+    with pytest.raises(ConfigError):
+        load(tmp_path, BASE + f"[ledger]\nbranch = '{name}'\n")
 
 
 def test_folders_of_handwritten_notes_are_below_the_root_of_the_repository(tmp_path: Path) -> None:

@@ -66,3 +66,22 @@ def test_more_text_than_the_limit_is_an_error(checkout: Checkout) -> None:
 def test_what_git_refuses_is_said_in_its_words(checkout: Checkout) -> None:
     with checkout_at(checkout.folder) as repository, pytest.raises(GitFailed, match="Not a valid object name nothing"):
         repository.git("cat-file", "-t", "nothing")
+
+
+def test_settings_are_those_of_remotes_logins_and_people_and_no_others(checkout: Checkout) -> None:
+    with (checkout.folder / ".git/config").open("a") as file:
+        file.write('[http]\n\tsslVerify\n[http "https://a.example/"]\n\textraHeader = X: 1\n\textraHeader =\n')
+        file.write("[core]\n\tautocrlf = true\n\tsshCommand = ssh -i key\n\thooksPath = x\n[include]\n\tpath = more\n")
+        file.write('[remote "a.b"]\n\turl = ../b.git\n\tfetch = +refs/*:refs/*\n\tpromisor = true\n')
+    (checkout.folder / ".git/more").write_text("[user]\n\tname = Kim\n[commit]\n\tgpgSign = true\n")
+
+    with checkout_at(checkout.folder) as repository:
+        assert repository.settings() == (
+            ("http.sslverify", "true"),
+            ("http.https://a.example/.extraheader", "X: 1"),
+            ("http.https://a.example/.extraheader", ""),
+            ("core.sshcommand", "ssh -i key"),
+            ("user.name", "Kim"),
+            ("remote.a.b.url", "../b.git"),
+        )
+        assert repository.remotes == {"a.b": "../b.git"}

@@ -45,7 +45,18 @@ def notes_of(
         digest = Digest.of(name.encode())
         variant = Variant(name, name)
         compared.append(
-            Compared(variant, name, LINUX_AMD64, new, digest, {}, None, old, diff, {}, previous_digest=digest)
+            Compared(
+                variant=variant,
+                name=name,
+                platform=LINUX_AMD64,
+                after=new,
+                digest=digest,
+                after_labels={},
+                before=old,
+                diff=diff,
+                before_labels={},
+                previous_digest=digest,
+            )
         )
     return compose(compared, project="p", title="t", version="new", previous="old")
 

@@ -227,3 +227,16 @@ def test_a_process_id_of_another_container_says_nothing_here() -> None:
 
     assert is_held(lease, host="builder", now=NOON)
     assert not is_held(replace(lease, started=None), host="builder", now=NOON)
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="this system has no namespaces of process ids")
+def test_a_process_id_of_another_machine_of_the_same_name_says_nothing_here() -> None:
+    ours = process_started(os.getpid())
+    assert ours is not None
+    place, _, started = ours.rpartition(".")
+    assert started
+    twin = f"{place}.00000000"  # the same first namespace, as every copy of a machine has it, after another start
+    lease = Lease("builder", 2**22 + 1, twin, NOON + LEASE)
+
+    assert is_held(lease, host="builder", now=NOON)
+    assert not is_held(replace(lease, started=ours), host="builder", now=NOON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import signal
 import subprocess
@@ -26,11 +27,13 @@ from relman.errors import (
     Unequipped,
     UsageError,
 )
-from relman.ledger import FolderLedger, Ledger, Session
+from relman.ledger import BranchLedger, FolderLedger, Ledger, Session
+from relman.ledger.exchange import Place
 from relman.ledger.journal import UNANSWERED
 from relman.ledger.lease import LEASE
 from relman.model.oci import Digest, Platform
 from relman.model.record import Attempt, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+from tests.git_remotes import clone, remote
 
 NOON = datetime(2025, 6, 8, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -85,9 +88,18 @@ def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What holds for a folder holds for a branch: only tests that look into ``tmp_path`` are the folder's own."""
+    if "ledger" in metafunc.fixturenames:
+        kinds = ["folder"] if "tmp_path" in inspect.signature(metafunc.function).parameters else ["folder", "branch"]
+        metafunc.parametrize("ledger", kinds, indirect=True)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> FolderLedger:
-    return FolderLedger(tmp_path / "releases")
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> FolderLedger:
+    if request.param == "folder":
+        return FolderLedger(tmp_path / "releases")
+    return BranchLedger(Place(clone(remote(tmp_path), tmp_path / "clone"), "relman/records"))
 
 
 @pytest.fixture
@@ -649,7 +661,7 @@ def test_a_receipt_that_does_not_fit_goes_out_with_the_next_write(tmp_path: Path
 import resource, sys
 from functools import partial
 from pathlib import Path
-from test_ledger import *
+from tests.test_ledger import *
 ledger = FolderLedger(Path(sys.argv[1]))
 session = begin(ledger, composed())
 session.attempt(attempt("a"))
@@ -667,7 +679,7 @@ print([r.state.value for r in session.finish(RecordState.FINISHED, now=NOON).rec
 
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "releases")],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
         timeout=60,

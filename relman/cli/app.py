@@ -14,9 +14,10 @@ import click
 from relman import config as configuration
 from relman.cache import ContentsCache, cache_folder
 from relman.cli.options import clock, settings
+from relman.config import Config
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
-from relman.ledger import FolderLedger
+from relman.ledger import FolderLedger, Ledger, in_branch
 from relman.lifecycle import Lifecycle, configure
 from relman.manager import Plugins
 from relman.model.oci import Reference, Repository, Transport, parse_reference
@@ -38,11 +39,16 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
             hint="`relman demo` makes one to look at; `--config FILE` names one that is elsewhere",
         )
     config, slots = configure(plugins, file, here)
-    for sentence in config.unread:
-        say(f"warning: {sentence}")
     with Client() as http, Registries(config.folder, config.insecure, client=http) as registries:
-        ledger = FolderLedger(config.ledger)
+        ledger = ledger_of(config)
         yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=contents_cache())
+
+
+def ledger_of(config: Config) -> Ledger:
+    """Where the records lie: in a folder, or in a branch of the checkout."""
+    if config.ledger_branch is None:
+        return FolderLedger(config.ledger)
+    return in_branch(config.checkout or config.folder, config.ledger_branch.name, config.ledger_branch.remote)
 
 
 def contents_cache() -> ContentsCache | None:

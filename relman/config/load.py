@@ -17,7 +17,7 @@ from relman.config.lines import key_lines
 from relman.config.problems import Problems
 from relman.config.references import check_gates, check_references
 from relman.config.tables import FileTable, StreamTable
-from relman.config.values import DEFAULT_TITLE, Config, GroupRule, MajorRule, Notes, Packages
+from relman.config.values import DEFAULT_TITLE, Config, GroupRule, LedgerBranch, MajorRule, Notes, Packages
 from relman.errors import ConfigError
 from relman.hookspecs import Slot
 from relman.model.links import LinkRule
@@ -98,13 +98,6 @@ def _build(
     folder = file.resolve().parent
     project, changelog = tables.project, tables.changelog
     templates = folder / (changelog.templates or "templates")
-    unread = [
-        f"`{key}` is not read by this version of relman"
-        for key, value in (("ledger.branch", tables.ledger.branch),)
-        if value
-    ]
-    if tables.ledger.branch:
-        raise ConfigError("`ledger.branch`: records lie in a folder in this version", hint="use `path` instead")
     return Config(
         folder=folder,
         file=file if exists else None,
@@ -145,11 +138,11 @@ def _build(
             known_issues=changelog.known_issues,
         ),
         ledger=folder / (tables.ledger.path or "releases"),
+        ledger_branch=LedgerBranch(tables.ledger.branch, tables.ledger.remote) if tables.ledger.branch else None,
         channels=channels,
         plugins=plugins,
         signed=tables.signature is not None,
         pinned=_pinned(tables),
-        unread=tuple(unread),
     )
 
 

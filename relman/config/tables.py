@@ -29,6 +29,15 @@ def _moving(text: str) -> str:
     return text
 
 
+def _branch(text: str) -> str:
+    # gitrevisions(7), git-check-ref-format(1): what every git takes, and nothing that could be an option.
+    if not re.fullmatch(
+        r"(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.|\.$|/$))[^\s~^:?*\[\\\x00-\x1f\x7f./-][^\s~^:?*\[\\\x00-\x1f\x7f]*", text
+    ):
+        raise ValueError(f"`{text}` cannot be the name of a branch")
+    return text
+
+
 def _expression(text: str) -> str:
     try:
         re.compile(text)
@@ -58,6 +67,7 @@ def _folder(text: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 PlatformText = Annotated[str, AfterValidator(_platform)]
+BranchText = Annotated[str, AfterValidator(_branch)]
 PatternText = Annotated[str, AfterValidator(_dated)]
 MovingText = Annotated[str, AfterValidator(_moving)]
 Expression = Annotated[str, AfterValidator(_expression)]
@@ -221,12 +231,15 @@ class LedgerTable(Table):
     """`[ledger]`."""
 
     path: Text | None = None
-    branch: Text | None = None
+    branch: BranchText | None = None
+    remote: Text | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> LedgerTable:
         if self.path and self.branch:
             raise ValueError("records lie in a folder (`path`) or in a branch, not in both")
+        if self.remote and not self.branch:
+            raise ValueError("`remote` says where a `branch` lies, and there is none")
         return self
 
 

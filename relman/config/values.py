@@ -92,6 +92,17 @@ class ChannelTable:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerBranch:
+    """A branch that the records lie in, of the checkout's ``remote``: a name, an address, or ``.`` for the checkout.
+
+    Without one: `origin`, the only one, or, where there is none, the checkout itself.
+    """
+
+    name: str
+    remote: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins."""
 
@@ -115,7 +126,7 @@ class Config:
     plugins: Mapping[str, Mapping[str, object]] = field(hash=False)
     signed: bool
     pinned: Digest
-    unread: tuple[str, ...] = ()
+    ledger_branch: LedgerBranch | None = None
 
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises `UsageError` that lists those there are."""

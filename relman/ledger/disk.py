@@ -16,7 +16,6 @@ from relman.errors import Locked, Malformed, RelmanError, Unequipped
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _IN_THE_WAY = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY})
-_TRIES = 400
 _PAUSE = 0.025
 
 
@@ -116,22 +115,23 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def guarded(lock: Path) -> Iterator[None]:
+def guarded(lock: Path, patience: float = 10.0) -> Iterator[None]:
     """Be the only one on this machine who checks and writes, for the moment that this takes.
 
-    The kernel lets go when the process ends, however it ends. Raises `Locked` when somebody holds on for ten seconds.
+    The kernel lets go when the process ends, however it ends. Raises `Locked` when somebody holds on for ``patience``
+    seconds.
     """
     with touching(lock):
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
-        _wait(descriptor, lock)
+        _wait(descriptor, lock, patience)
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, lock: Path) -> None:
-    for _ in range(_TRIES):
+def _wait(descriptor: int, lock: Path, patience: float) -> None:
+    for _ in range(round(patience / _PAUSE)):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

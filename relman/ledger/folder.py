@@ -8,10 +8,12 @@ from __future__ import annotations
 import difflib
 import secrets
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from relman.documents.plan import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
@@ -23,13 +25,29 @@ from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
 from relman.ledger.observations import ObservedFile
-from relman.ledger.session import FinishedSession, FolderSession, record_file
+from relman.ledger.session import FinishedSession, FolderSession, Hold, record_file
 from relman.model.audit import BrokenRecord
 from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
 from relman.model.record import Lease, ReceiptState, Record, RecordState
 
+T = TypeVar("T")
+
 _UNFINISHED = frozenset({RecordState.INTENDED, RecordState.PARTIAL})
+
+
+def _nothing(_written: object) -> None:
+    """What is left to do after most writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A release that this run has now, from whom, and the journals whose content the ledger has now."""
+
+    begin: Begin
+    record: Record
+    taken_over: Lease | None
+    absorbed: tuple[tuple[Journal, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,10 @@ class FolderLedger:
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
         self._let_go: set[Lease] = set()
-        self._observed = ObservedFile(self._layout.observed)
+
+    @cached_property
+    def _observed(self) -> ObservedFile:
+        return ObservedFile(self._layout.observed)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -158,15 +179,44 @@ class FolderLedger:
         if Digest.of(plan, record.plan.algorithm) != record.plan:
             raise DigestMismatch(f"the plan is not `{record.plan.short}`, which the record of `{record.name}` names")
         # What is finished is left alone, also where nothing may be written.
-        seen = self._see(self._layout.record(record.stream, record.name))
-        if seen is not None and (over := _over([seen], record.id)) is not None:
+        if (over := self._finished_before(record)) is not None:
             return over
+
+        def take() -> _Taken | FinishedSession:
+            return self._take(record, plan, changelog, host=host, process=process, now=self._moment(now))
+
+        taken = self._write(f"release: {record.version} begun", take, self._settle)
+        if isinstance(taken, FinishedSession):
+            return taken
+        hold = Hold(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
+        return FolderSession(hold, taken.record, taken.begin, taken_over=taken.taken_over)
+
+    def _finished_before(self, record: Record) -> FinishedSession | None:
+        seen = self._see(self._layout.record(record.stream, record.name))
+        return _over([seen], record.id) if seen is not None else None
+
+    def _write(self, message: str, change: Callable[[], T], then: Callable[[T], object] = _nothing) -> T:
+        """Change the ledger, as the only one who writes; every write of it goes through here.
+
+        ``message`` says what for. ``change`` writes files, and may be done more than once, each time to a ledger as it
+        is then. ``then`` does, once the change will last, what must not be done before: to forget what it has now.
+        """
         with self._layout.writing():
-            return self._take(record, plan, changelog, host=host, process=process, now=now)
+            written = change()
+            then(written)
+            return written
+
+    def _moment(self, now: datetime) -> datetime:
+        """The time by which leases run, where a run says that it is ``now``."""
+        return now
+
+    def _is_due(self, lease: Lease, now: datetime) -> bool:
+        """Whether a run has to write its lease anew to be sure of it: in a folder, its journal renews it."""
+        return False
 
     def _take(
         self, record: Record, plan: bytes, changelog: bytes, *, host: str, process: int, now: datetime
-    ) -> FolderSession | FinishedSession:
+    ) -> _Taken | FinishedSession:
         self._sweep(record.stream)
         seen = self._all(record.stream)
         if (over := _over(seen, record.id)) is not None:
@@ -174,9 +224,7 @@ class FolderLedger:
         for each in seen:
             self._refuse_if_held(each, host=host, now=now)
         earlier = next((each for each in seen if each.record.id == record.id), None)
-        for each in seen:
-            if each is not earlier:
-                self._absorb(each)
+        absorbed = [journal for each in seen if each is not earlier for journal in self._absorb(each)]
         lease = take(host, process, now)
         if earlier is not None and earlier.record.plan == record.plan and earlier.record.name == record.name:
             intent = replace(
@@ -189,36 +237,42 @@ class FolderLedger:
         else:
             intent = replace(record, state=RecordState.INTENDED, finished=None, lease=lease)
             self._create(intent, plan, changelog, instead_of=earlier.record if earlier else None)
+            if earlier is not None and earlier.record.name != intent.name:
+                absorbed += self._journal_of(earlier.record)
         begin = Begin(secrets.token_hex(8), host, process, lease.started, now)
+        return _Taken(begin, intent, earlier.record.lease if earlier else None, tuple(absorbed))
+
+    def _settle(self, taken: _Taken | FinishedSession) -> None:
+        """Forget the journals that the ledger has now, and begin that of this run."""
+        if isinstance(taken, FinishedSession):
+            return
         try:
-            Journal(self._layout.journal(intent.stream, intent.name)).start([begin])
+            for journal, content in taken.absorbed:
+                if journal.content() == content:
+                    journal.remove()
+            Journal(self._layout.journal(taken.record.stream, taken.record.name)).start([taken.begin])
         except RelmanError:
-            self._let_go.add(lease)
+            if taken.record.lease:
+                self._let_go.add(taken.record.lease)
             raise
-        return FolderSession(
-            self._layout,
-            intent,
-            begin,
-            taken_over=earlier.record.lease if earlier else None,
-            prune=self._prune,
-            let_go=self._let_go.add,
-        )
 
     def adopt(self, records: Sequence[tuple[Record, bytes]]) -> tuple[Record, ...]:
         """Take in finished releases that were not made here. See `relman.ledger.protocol.Ledger.adopt`."""
+        return self._write("records imported", lambda: self._adopt(records))
+
+    def _adopt(self, records: Sequence[tuple[Record, bytes]]) -> tuple[Record, ...]:
         written: list[Record] = []
-        with self._layout.writing():
-            known: dict[str, set[str]] = {}
-            for record, changelog in records:
-                if record.stream not in known:
-                    self._sweep(record.stream)
-                    there = [seen.record for seen in self._all(record.stream)]
-                    known[record.stream] = {name for each in there for name in (each.id, each.version)}
-                names = known[record.stream]
-                if record.id not in names and record.version not in names:
-                    self._create(record, None, changelog, instead_of=None)
-                    names |= {record.id, record.version}
-                    written.append(record)
+        known: dict[str, set[str]] = {}
+        for record, changelog in records:
+            if record.stream not in known:
+                self._sweep(record.stream)
+                there = [seen.record for seen in self._all(record.stream)]
+                known[record.stream] = {name for each in there for name in (each.id, each.version)}
+            names = known[record.stream]
+            if record.id not in names and record.version not in names:
+                self._create(record, None, changelog, instead_of=None)
+                names |= {record.id, record.version}
+                written.append(record)
         return tuple(written)
 
     def _refuse_if_held(self, seen: _Seen, *, host: str, now: datetime) -> None:
@@ -232,14 +286,19 @@ class FolderLedger:
                 hint=f"wait for it, or end it; if it stays silent it is taken over after {rfc3339(lease.until)}",
             )
 
-    def _absorb(self, seen: _Seen) -> None:
+    def _absorb(self, seen: _Seen) -> list[tuple[Journal, bytes]]:
         """Write what a run left in its journal into the record, and take the record out of its hands."""
         if seen.stored.lease is None and not seen.entries:
-            return
+            return []
         record = replace(seen.record, lease=None)
         if record != seen.stored:
             write_file(record_file(self._layout, record), record_bytes(record))
-        Journal(self._layout.journal(record.stream, record.name)).remove()
+        return self._journal_of(record)
+
+    def _journal_of(self, record: Record) -> list[tuple[Journal, bytes]]:
+        journal = Journal(self._layout.journal(record.stream, record.name))
+        content = journal.content()
+        return [(journal, content)] if content is not None else []
 
     def _rewrite(self, record: Record, plan: bytes, changelog: bytes) -> None:
         for name, content in (("plan.json", plan), ("changelog.json", changelog)):
@@ -271,7 +330,6 @@ class FolderLedger:
             fresh.rename(folder)
             sync_folder(folder.parent)
         if instead_of is not None:
-            Journal(self._layout.journal(record.stream, instead_of.name)).remove()
             self._sweep(record.stream)
 
     def _sweep(self, stream: str) -> None:
@@ -287,24 +345,24 @@ class FolderLedger:
         seen = tuple(seen)
         if not changes(self.observed(), seen, known=known):
             return ()
-        with self._layout.writing():
-            new = changes(self.observed(), seen, known=known)
-            if new:
-                self._observed.append(new)
+        return self._write("what the streams hold", lambda: self._observe(seen, known))
+
+    def _observe(self, seen: Sequence[Observation], known: Observations) -> tuple[Observation, ...]:
+        new = changes(self._observed.read(), seen, known=known)
+        if new:
+            self._observed.append(new)
         return new
 
     def keep_contents(self, document: bytes) -> Digest:
         """Keep a `relman.contents/1` document; its digest is what records name it by."""
-        with self._layout.writing():
-            return store.keep(self._layout, document)
+        return self._write("contents kept", lambda: store.keep(self._layout, document))
 
     def prune(self) -> tuple[Digest, ...]:
         """Remove the lists of contents that no current, previous or unfinished release names; answers with those."""
-        with self._layout.writing():
-            return self._prune()
+        return self._write("contents removed that nothing needs", self._prune)
 
     def _prune(self) -> tuple[Digest, ...]:
-        return store.prune(self._layout, _wanted(self.records()))
+        return store.prune(self._layout, _wanted(seen.record for seen in self._all(None)))
 
 
 def _over(seen: Iterable[_Seen], id: str) -> FinishedSession | None:

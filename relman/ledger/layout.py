@@ -18,9 +18,13 @@ _RESERVED = frozenset({CONTENTS, OBSERVED})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Paths below ``root``. Names come from configuration and plans, so each is checked before it becomes a path."""
+    """Paths below ``root``. Names come from configuration and plans, so each is checked before it becomes a path.
+
+    ``patience`` is for how many seconds whoever writes waits for another who does.
+    """
 
     root: Path
+    patience: float = 10.0
 
     def stream(self, stream: str) -> Path:
         """A stream's folder."""
@@ -60,7 +64,7 @@ class Layout:
     def writing(self) -> Iterator[None]:
         """Be the only one who writes; see `guarded`. What every write needs is made where it is missing."""
         make_folder(self.machine)
-        with guarded(self.lock):
+        with guarded(self.lock, self.patience):
             ignore = self.machine / ".gitignore"
             if read_file(ignore, limit=1024) is None:
                 write_file(ignore, b"*\n")

@@ -13,7 +13,10 @@ LEASE = timedelta(minutes=10)
 
 
 def process_started(process: int) -> str | None:
-    """What tells this process from a later one with the same number: its start, and the namespace of its number.
+    """What tells this process from others with the same number: its start, and the namespace of its number.
+
+    Machines in CI are often copies of one, of the same name and with the same first namespace: so the start of the
+    system is part of what names it (random(4), `boot_id`).
 
     `None` where the system has no `/proc`, or where there is no such process.
     """
@@ -22,6 +25,7 @@ def process_started(process: int) -> str | None:
         return None
     try:
         namespace = Path(f"/proc/{process}/ns/pid").readlink().name.strip("pid:[]")
+        namespace += "." + Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
     except OSError:
         namespace = ""
     return f"{fields[19]}@{namespace}"
@@ -39,7 +43,7 @@ def is_held(lease: Lease, *, host: str, now: datetime) -> bool:
 
 def _is_dead(lease: Lease) -> bool:
     if lease.started and _namespace(lease.started) not in ("", _namespace(process_started(os.getpid()) or "")):
-        return False  # another container of the same name: its numbers mean nothing here
+        return False  # another container or machine of the same name: its numbers mean nothing here
     try:
         os.kill(lease.process, 0)
     except (ProcessLookupError, OverflowError):

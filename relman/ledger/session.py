@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.errors import Locked, RelmanError
@@ -22,28 +23,45 @@ log = logging.getLogger(__name__)
 _OVER = frozenset({RecordState.FINISHED, RecordState.ROLLED_BACK, RecordState.YANKED})
 
 
+_ENDS = {
+    RecordState.INTENDED: "stopped before any tag moved",
+    RecordState.PARTIAL: "stopped, to be resumed",
+    RecordState.ROLLED_BACK: "rolled back",
+}
+T = TypeVar("T")
+
+
+class Write(Protocol):
+    """How a session changes its ledger: see `FolderLedger._write`."""
+
+    def __call__(self, message: str, change: Callable[[], T], then: Callable[[T], object] = ...) -> T:
+        """Do ``change``, and ``then`` what must wait until it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a session needs of its ledger: where it lies, how it is written, when its lease has to be."""
+
+    layout: Layout
+    write: Write
+    is_due: Callable[[Lease, datetime], bool]
+    moment: Callable[[datetime], datetime]
+    prune: Callable[[], object]
+    let_go: Callable[[Lease], None]
+
+
 class FolderSession:
     """See `relman.ledger.protocol.Session`. Made by `FolderLedger.begin`."""
 
     finished = False
 
-    def __init__(
-        self,
-        layout: Layout,
-        record: Record,
-        begin: Begin,
-        *,
-        taken_over: Lease | None,
-        prune: Callable[[], object],
-        let_go: Callable[[Lease], None],
-    ) -> None:
+    def __init__(self, hold: Hold, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
         self.taken_over = taken_over
-        self._layout = layout
+        self._ledger = hold
+        self._layout = hold.layout
         self._record = record
         self._begin = begin
-        self._prune = prune
-        self._let_go = let_go
-        self._journal = Journal(layout.journal(record.stream, record.name))
+        self._journal = Journal(hold.layout.journal(record.stream, record.name))
         self._noted: list[Entry] = [begin]
         self._unsent: list[Receipt] = []
         self._open = True
@@ -56,6 +74,8 @@ class FolderSession:
     def attempt(self, attempt: Attempt) -> None:
         """Note that an action is about to be tried. Raises `Locked` where another run took over meanwhile."""
         self._must_be_open()
+        if self._record.lease and self._ledger.is_due(self._record.lease, attempt.at):
+            self._renew("lease renewed", self._record.state, attempt.at)
         with self._layout.writing():
             self._must_hold()
             self._send()
@@ -79,27 +99,43 @@ class FolderSession:
     def tags_moved(self, *, now: datetime) -> None:
         """Write to the ledger that the tags are where they shall be: the record is `partial`."""
         self._must_be_open()
-        with self._layout.writing():
+        self._renew("tags moved", RecordState.PARTIAL, now)
+
+    def _renew(self, what: str, state: RecordState, now: datetime) -> None:
+        def change() -> Record:
             self._must_hold()
             record = self._merged()
-            lease = replace(record.lease, until=now + LEASE) if record.lease else None
-            self._write(replace(record, state=RecordState.PARTIAL, lease=lease))
+            lease = replace(record.lease, until=self._ledger.moment(now) + LEASE) if record.lease else None
+            return self._put(replace(record, state=state, lease=lease))
+
+        self._record = self._ledger.write(f"release: {self._record.version} {what}", change)
 
     def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
         """Write what became of the release, and let go of it. May be called again after it failed."""
         self._must_be_open()
+
+        def change() -> Record:
+            self._must_hold()
+            record = self._put(self._final(state, now, contents or {}))
+            self._prune_quietly()
+            return record
+
         try:
-            with self._layout.writing():
-                self._must_hold()
-                self._write(self._final(state, now, contents or {}))
-                self._open = False
-                self._journal.remove()
-                self._prune_quietly()
+            message = f"release: {self._record.version} {_ENDS.get(state, state)}"
+            self._record = self._ledger.write(message, change, self._forget)
         except RelmanError:
             if self._record.lease:
-                self._let_go(self._record.lease)
+                self._ledger.let_go(self._record.lease)
             raise
         return self._record
+
+    def _forget(self, record: Record) -> None:
+        """Let go of the journal: the ledger has it all. One that cannot be removed is swept up by a later release."""
+        self._record, self._open = record, False
+        try:
+            self._journal.remove()
+        except RelmanError as error:
+            log.warning("the journal of `%s` was not removed: %s", record.name, error)
 
     def _final(self, state: RecordState, now: datetime, contents: Mapping[str, bytes]) -> Record:
         kept = {variant: store.keep(self._layout, document) for variant, document in contents.items()}
@@ -115,7 +151,7 @@ class FolderSession:
     def _prune_quietly(self) -> None:
         # The release is written: a broken record of another stream must not make it look failed.
         try:
-            self._prune()
+            self._ledger.prune()
         except RelmanError as error:
             log.warning("lists of contents that nothing needs were not removed: %s", error)
 
@@ -123,9 +159,9 @@ class FolderSession:
         """The record with all that is noted, by this run and by a run that was taken over and answered late."""
         return merged(merged(self._record, self._journal.entries() or self._noted), (self._begin, *self._unsent))
 
-    def _write(self, record: Record) -> None:
+    def _put(self, record: Record) -> Record:
         write_file(record_file(self._layout, record), record_bytes(record))
-        self._record = record
+        return record
 
     def _send(self) -> None:
         while self._unsent:
@@ -139,13 +175,13 @@ class FolderSession:
         self._noted.append(entry)
 
     def _holds(self) -> bool:
-        """Whether the journal is still this run's; without one, whether the record still names its lease."""
+        """Whether the journal, where there is one, and the record are still this run's."""
         content = self._journal.content()
-        if content is not None:
-            return content.startswith(line(self._begin))
+        if content is not None and not content.startswith(line(self._begin)):
+            return False
         path = record_file(self._layout, self._record)
         stored = read_file(path, limit=RECORD_LIMIT)
-        return stored is not None and record_from_bytes(stored, what=f"`{path}`").lease == self._record.lease
+        return stored is not None and self._begin.is_of(record_from_bytes(stored, what=f"`{path}`").lease)
 
     def _must_hold(self) -> None:
         if not self._holds():
