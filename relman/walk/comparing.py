@@ -14,7 +14,7 @@ from relman.model.release import Candidate, Predecessor, Release
 from relman.model.streams import Variant
 from relman.walk.compare import assemble, compare_contents, side
 from relman.walk.compared import Compared
-from relman.walk.inspect import AT_ONCE, Inspector
+from relman.walk.inspect import Inspector
 from relman.walk.tags import in_parallel
 
 Kept = Callable[[Digest], Mapping[Platform, Contents] | None]
@@ -57,16 +57,27 @@ class Comparer:
 
     def compare(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """One result for each pair, in their order. Raises where a side cannot be read: never "empty"."""
-        return in_parallel(self._compare, pairs, workers=AT_ONCE)
+        sides = in_parallel(self._side, [(pair, is_after) for pair in pairs for is_after in (True, False)])
+        return tuple(map(self._compare, pairs, sides[::2], sides[1::2]))
 
-    def _compare(self, pair: Pair) -> Compared:
+    def _side(self, which: tuple[Pair, bool]) -> tuple[Contents | None, Side | None]:
+        pair, is_after = which
+        if not is_after:
+            return self._before(pair)
         after = self.inspector.contents(*pair.after)
-        before, earlier = self._before(pair)
+        return after, _side(pair.after, after)
+
+    def _compare(
+        self, pair: Pair, new: tuple[Contents | None, Side | None], old: tuple[Contents | None, Side | None]
+    ) -> Compared:
+        (after, later), (before, earlier) = new, old
+        assert after is not None
+        assert later is not None
         diff = None
         if before is not None and earlier is not None:
             comparison = compare_contents(before, after, rename=self.packages.rename)
             name = pair.variant.name if pair.variant else None
-            diff = assemble(comparison, earlier, _side(pair.after, after), variant=name, platform=pair.platform)
+            diff = assemble(comparison, earlier, later, variant=name, platform=pair.platform)
         return Compared(
             variant=pair.variant,
             name=pair.name,

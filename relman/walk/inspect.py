@@ -11,17 +11,16 @@ from relman.errors import Malformed, RelmanError
 from relman.hookspecs import ContentsSource, ImageUnderRead
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import PlatformImage, Reference
+from relman.registry.budget import Budget, Metered
 from relman.registry.protocol import RegistryReader
 from relman.registry.remembering import Remembering
-
-AT_ONCE = 4
-"""Lists read at the same time. An SBOM may have 150 MB, and each that is being read is held once."""
 
 
 class Inspector:
     """Reads contents by asking the sources in the configured order, and reads each image once.
 
-    ``cache`` keeps what was read for other runs; ``wants`` is what this run has a use for beyond the list.
+    ``cache`` keeps what was read for other runs; ``wants`` is what this run has a use for beyond the list; ``budget``
+    bounds how much is held of what is being read, for any number of threads.
     """
 
     def __init__(
@@ -32,16 +31,19 @@ class Inspector:
         *,
         cache: ContentsCache | None = None,
         wants: frozenset[Capability] = frozenset(),
+        budget: Budget | None = None,
     ) -> None:
         by_name = {source.name: source for source in sources}
         self._sources = tuple(by_name[name] for name in packages.sources if name in by_name)
         self._absent = tuple(name for name in packages.sources if name not in by_name)
         self._minimum = packages.minimum
         self._reader = Remembering(reader)
+        self._budget = budget or Budget()
         self._cache = cache
         self._wants = wants
         self._settings = tuple(sorted(packages.ecosystems))
         self._known: dict[object, Contents] = {}
+        self._turns: dict[object, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def contents(self, reference: Reference, image: PlatformImage | None) -> Contents:
@@ -51,15 +53,20 @@ class Inspector:
         """
         key = image.manifest.digest if image else reference
         with self._lock:
-            if key in self._known:
-                return self._known[key]
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = self._read(reference, image)
+        return known
+
+    def _read(self, reference: Reference, image: PlatformImage | None) -> Contents:
         found = self._cached(image) if image else None
         if found is None:
-            found = self._ask(ImageUnderRead(reference, image, self._reader, self._wants))
+            with Metered(self._reader, self._budget, image.layers if image else ()) as reader:
+                found = self._ask(ImageUnderRead(reference, image, reader, self._wants))
             if image and self._cache:
                 self._cache.keep(self._reading(image), found)
-        with self._lock:
-            self._known[key] = found
         return found
 
     def _cached(self, image: PlatformImage) -> Contents | None:
