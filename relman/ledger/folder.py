@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from relman.documents.plan import PLAN_LIMIT
+from relman.documents.reading import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError

@@ -22,7 +22,7 @@ from .listed import SYSTEM, Listed, ecosystem_of, known_arch, listed, source_nam
 from .purl import Purl, parse_purl
 
 _OBJECT_LIMIT = 4_000_000  # objects within one list: each costs a hundred bytes once it is read
-_STEP = 4 * 1024 * 1024
+_STEP = 256 * 1024  # large temporaries stay with the threads that made them
 _NESTING = 3  # an envelope around a statement around an SBOM
 _ABSENT = Raw()
 
