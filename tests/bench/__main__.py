@@ -6,6 +6,7 @@ import argparse
 import itertools
 import json
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -177,6 +178,7 @@ def _bench(options: argparse.Namespace) -> Iterator[Bench]:
 def main() -> int:
     """Measure, talk about it on stderr, and print the table on stdout."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed then, too
     begin, rows = time.perf_counter(), []
     with _bench(options) as bench:
         for row in _rows(bench, options):
