@@ -1,4 +1,4 @@
-"""Contents that were read before, kept on this machine by the digest of the image.
+"""Contents that were read before, kept on this machine by the digest of the image, and what images are made of.
 
 A manifest's digest says what is inside, for ever, so nothing here goes stale; what readers of another version, other
 sources or other wishes would read has another key. Many runs share the folder: files are written beside their place
@@ -39,6 +39,8 @@ LIMIT: Final = 512 * 1024 * 1024
 
 _FORMAT = 1
 _SUFFIX = ".contents"
+_PIECE = ".piece"  # a manifest or a configuration
+_PIECE_LIMIT = 4 * 1024 * 1024
 _LEVEL = 3  # 25 KB in under a millisecond
 _HEAD = len(Digest.of(b"")) + 1
 _ABANDONED = 3600.0
@@ -68,7 +70,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much a cache holds: lists, and their bytes."""
+    """How much a cache holds: lists, and the bytes of all that it keeps."""
 
     entries: int
     size: int
@@ -138,23 +140,55 @@ class ContentsCache:
             log.debug("nothing is cached: `%s` cannot be written: %s", self.folder, error)
             self._writable = False
 
+    def piece(self, digest: Digest) -> bytes | None:
+        """A manifest or configuration by its digest; `None` where it is not here. What is broken is removed."""
+        path = self._piece_path(digest)
+        try:
+            content = zstd.ZstdDecompressor().decompress(_bounded(path), _PIECE_LIMIT + 1)
+        except OSError:
+            return None
+        except zstd.ZstdError:
+            content = b""
+        if Digest.of(content, digest.algorithm) != digest:
+            log.debug("dropped from the cache, for it is broken: `%s`", path)
+            with suppress(OSError):
+                path.unlink()
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return content
+
+    def keep_piece(self, digest: Digest, content: bytes) -> None:
+        """Keep a manifest or configuration that has this digest, where it is not kept yet."""
+        path = self._piece_path(digest)
+        if not self._writable or len(content) > _PIECE_LIMIT or path.exists():
+            return
+        try:
+            self._write(path, zstd.compress(content, _LEVEL))
+        except OSError as error:
+            log.debug("nothing is cached: `%s` cannot be written: %s", self.folder, error)
+            self._writable = False
+
     def usage(self) -> Usage:
         """How much there is now."""
-        sizes = [size for _, _, size in self._files()]
-        return Usage(len(sizes), sum(sizes))
+        files = [(path.suffix, size) for path, _, size in self._files()]
+        return Usage(sum(suffix == _SUFFIX for suffix, _ in files), sum(size for _, size in files))
 
     def clear(self) -> Usage:
         """Remove everything that is the cache's own; what there was. Raises `OSError` where that is not allowed."""
         count = size = 0
         for path, _, bytes_ in self._files(leftovers=True):
             path.unlink(missing_ok=True)
-            count, size = count + 1, size + bytes_
+            count, size = count + (path.suffix != _PIECE), size + bytes_
         self._size = None
         return Usage(count, size)
 
     def _path(self, reading: Reading) -> Path:
         key = reading.key
         return self.folder / key[:2] / f"{key}{_SUFFIX}"
+
+    def _piece_path(self, digest: Digest) -> Path:
+        return self.folder / digest.hex[:2] / f"{digest.algorithm}-{digest.hex}{_PIECE}"
 
     def _write(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -179,7 +213,7 @@ class ContentsCache:
         abandoned = time.time() - _ABANDONED
         kept = []
         for path, used, size in self._files(leftovers=True):
-            if path.suffix != _SUFFIX:
+            if path.suffix not in (_SUFFIX, _PIECE):
                 if used < abandoned:
                     with suppress(OSError):
                         path.unlink()
@@ -208,7 +242,7 @@ class ContentsCache:
             except OSError:
                 continue
             for entry in entries:
-                if entry.name.endswith(_SUFFIX) or (leftovers and entry.name.endswith(".tmp")):
+                if entry.name.endswith((_SUFFIX, _PIECE)) or (leftovers and entry.name.endswith(".tmp")):
                     with suppress(OSError):  # another run removed it
                         found = entry.stat(follow_symlinks=False)
                         yield Path(entry.path), found.st_mtime, found.st_size

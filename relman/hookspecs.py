@@ -86,7 +86,8 @@ class ImageUnderRead:
 
     ``image`` is `None` for a file given by hand (`sbom:FILE`), which ``reference`` then names. ``wants`` are the
     capabilities beyond the list of packages that this run has a use for (changelog, files): a source that has them
-    reads them only then, since they are many times larger than the list.
+    reads them only then, since they are many times larger than the list. Opening a blob through ``registry`` may wait
+    until others have read theirs: memory is bounded for all sources together.
     """
 
     reference: Reference

@@ -335,7 +335,7 @@ class Client:
 
     def _pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
         with translated(str(response.request.url), call.timeout):
-            yield from response.iter_raw(64 * 1024)
+            yield from response.iter_raw()
 
     def _stream_pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
         try:

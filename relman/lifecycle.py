@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from os import getpid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relman import config as configuration
 from relman import hookspecs
@@ -22,10 +22,9 @@ from relman.cache import ContentsCache
 from relman.channel import Channel, ReadingChannel
 from relman.compact.lists import SOURCE as OWN_LISTS
 from relman.config import ChannelTable, Config
-from relman.documents.changelog import changelog_bytes, changelog_from_document
+from relman.documents.changelog import changelog_from_document
 from relman.documents.contents import contents_bytes, contents_from_bytes
-from relman.documents.plan import PLAN_LIMIT, plan_bytes, plan_digest, plan_from_bytes
-from relman.documents.reading import read_json
+from relman.documents.reading import PLAN_LIMIT, read_json
 from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError, Unequipped
 from relman.hookspecs import ContentsSource, Executor, Slot
 from relman.http import Client
@@ -43,7 +42,7 @@ from relman.model.streams import Stream
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.readonly import ReadOnly
-from relman.render import NotesRenderer, Templates
+from relman.registry.remembering import Past, Remembering
 from relman.walk import acting, composing, gating, observing, planning
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
@@ -54,6 +53,9 @@ from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver
 from relman.walk.settings import SettingsOf
 from relman.walk.tags import TagBook
+
+if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
+    from relman.render import NotesRenderer, Templates
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
@@ -242,6 +244,9 @@ class Lifecycle:
 
     def apply(self, plan: Plan, report: Callable[[Action, Receipt], None]) -> tuple[Record, acting.Outcome | None]:
         """Carry out ``plan``: promote, publish, announce, finish. Without an outcome there was nothing left to do."""
+        from relman.documents.changelog import changelog_bytes
+        from relman.documents.plan import plan_bytes, plan_digest
+
         before = self._record(plan.id)
         if before and before.state is RecordState.FINISHED:
             return before, None
@@ -346,9 +351,16 @@ class Lifecycle:
         return ReadOnly(self.registry)
 
     @cached_property
+    def _told(self) -> Remembering:
+        """What the registry said in this run, of what can never change."""
+        return Remembering(self.reader, self.cache)
+
+    @cached_property
     def _resolver(self) -> Resolver:
         records = self.ledger.records()
-        return Resolver(self.config, self.reader, TagBook(self.reader), look_at, records, self.clock())
+        reader = self._told
+        past = Past(reader, self.cache) if self.cache else reader
+        return Resolver(self.config, reader, past, self.reader, TagBook(reader), look_at, records, self.clock())
 
     def comparer_of(self, wants: frozenset[Capability], *, richest: bool) -> Comparer:
         """Reads and compares, with the sources of all plugins, in the configured order or (``richest``) those first
@@ -391,10 +403,14 @@ class Lifecycle:
     @cached_property
     def templates(self) -> Templates:
         """The project's templates before the built-in ones."""
+        from relman.render import Templates
+
         return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
 
     def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
         """Renders texts of one changelog."""
+        from relman.render import NotesRenderer
+
         extra = {"authors": self.config.notes.authors, "id": id}
         return NotesRenderer(self.templates, changelog, extra, self.config.links)
 
@@ -405,7 +421,7 @@ class Lifecycle:
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""
-        return look_at(self.reader, reference)
+        return look_at(self._told, reference)
 
     def _ask_commits(self, context: hookspecs.CommitsContext) -> tuple[Commit, ...]:
         return tuple(
@@ -416,6 +432,8 @@ class Lifecycle:
         return next((record for record in self.ledger.records() if record.id == id), None)
 
     def _plan_of(self, record: Record) -> Plan | None:
+        from relman.documents.plan import plan_from_bytes
+
         content = self.ledger.plan_of(record)
         return plan_from_bytes(content) if content else None
 

@@ -11,10 +11,11 @@ import re
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -81,17 +82,42 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. ``cut`` sends only so many bytes of the body; ``reset`` drops the connection in place of all."""
+    """What to answer. ``cut`` sends only so many bytes of the body; ``reset`` drops the connection in place of all.
+
+    ``file`` is sent in place of the body, from the first to the second byte of ``part``.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: int | None = None
     reset: bool = False
+    file: Path | None = None
+    part: tuple[int, int] = (0, 0)
+
+    @property
+    def size(self) -> int:
+        return self.part[1] - self.part[0] if self.file else len(self.body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # five would let a burst of connections wait for a second
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # who has read enough hangs up
+            super().handle_error(request, client_address)
 
 
 class Scripted:
-    """Answers what ``answer`` says, and remembers what it was asked."""
+    """Answers what ``answer`` says, and remembers what it was asked.
+
+    ``on_connection`` is called before a connection's first request, ``on_sent`` with the bytes of a file that left.
+    """
+
+    remembers = True
+    on_connection: Callable[[], None] | None = None
+    on_sent: Callable[[int], None] | None = None
 
     def __init__(self, answer: Callable[[Asked], Reply]) -> None:
         self.answer = answer
@@ -100,6 +126,12 @@ class Scripted:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                if outer.on_connection is not None:
+                    outer.on_connection()
 
             def _any(self) -> None:
                 outer._handle(self)
@@ -109,8 +141,7 @@ class Scripted:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -134,12 +165,16 @@ class Scripted:
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         size = int(handler.headers.get("Content-Length") or 0)
-        headers = {name.lower(): value for name, value in handler.headers.items()}
+        headers: dict[str, str] = {}
+        for name, value in handler.headers.items():
+            known = headers.get(name.lower())
+            headers[name.lower()] = f"{known}, {value}" if known else value  # skopeo says Accept once for each type
         asked = Asked(handler.command, handler.path, headers, handler.rfile.read(size))
         if len(asked.body) < size:  # the client gave up in the middle
             handler.close_connection = True
             return
-        self.asked.append(asked)
+        if self.remembers:
+            self.asked.append(asked)
         reply = self.answer(asked)
         if reply.reset:
             _reset(handler.connection)
@@ -150,9 +185,16 @@ class Scripted:
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         if "content-length" not in sent:
-            handler.send_header("Content-Length", str(len(reply.body)))
+            handler.send_header("Content-Length", str(reply.size))
         handler.end_headers()
-        if handler.command != "HEAD":
+        if reply.file is not None:
+            with reply.file.open("rb") as file, suppress(ConnectionError):
+                try:
+                    handler.connection.sendfile(file, reply.part[0], reply.size)
+                finally:
+                    if self.on_sent is not None:
+                        self.on_sent(file.tell() - reply.part[0])
+        elif handler.command != "HEAD":
             handler.wfile.write(reply.body if reply.cut is None else reply.body[: reply.cut])
         if reply.cut is not None:
             handler.wfile.flush()

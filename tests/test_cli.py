@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -11,12 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import TypeAdapter, ValidationError
 
+from relman.cli import relman as group
 from relman.documents import schemas
 from tests.integration.driver import Project, Workshop, command, environment, relman
 
-HEAVY = ("pydantic", "httpx2", "jinja2", "git", "rich", "msgspec", "markdown_it", "stamina", "pluggy", "relman_plugins")
+ROOT = Path(__file__).parent.parent
+HEAVY = (
+    "click",
+    "pydantic",
+    "httpx2",
+    "jinja2",
+    "git",
+    "rich",
+    "msgspec",
+    "markdown_it",
+    "stamina",
+    "pluggy",
+    "relman_plugins",
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +120,16 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path, arguments: tuple[
 
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert imported & set(HEAVY) == set()
-    assert "click" in imported
+    assert "relman" in imported
+
+
+def test_the_first_page_of_help_is_what_click_would_print() -> None:
+    page = ROOT / "relman" / "cli" / "help.txt"
+    made = CliRunner().invoke(group, ["--help"], prog_name="relman", env={"COLUMNS": "80"}).output
+    if os.environ.get("RELMAN_UPDATE_GOLDEN") == "1":
+        page.write_text(made)
+
+    assert page.read_text() == made, "`RELMAN_UPDATE_GOLDEN=1 pytest tests/test_cli.py` writes it anew"
 
 
 def test_version_is_that_of_the_package(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_without_a_command_it_says_what_there_is(arguments: tuple[str, ...], tmp
     done = dev(*arguments, cwd=tmp_path)
 
     assert done.returncode == 0
-    for command in ("demo", "test", "lint", "fuzz", "lock"):
+    for command in ("demo", "test", "bench", "lint", "fuzz", "lock"):
         assert f"\n  {command} " in done.stdout
 
 

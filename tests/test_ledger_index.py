@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from relman.documents.plan import PLAN_LIMIT
+from relman.documents.reading import PLAN_LIMIT
 from relman.ledger.index import SHOWN, index, notes_of
 from relman.model.record import RecordState
 from tests.test_ledger import NOON, composed

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from relman.errors import ConfigError, NotFound
+from relman.errors import ConfigError, NotFound, Passing
 from relman.lifecycle import configure
-from relman.model.oci import LINUX_AMD64, Digest, Platform, parse_reference
+from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Platform, Reference, Repository, parse_reference
 from relman.model.record import Record, RecordedVariant, RecordState
 from relman.model.release import Predecessor, Release, TagMove, release_id
 from relman.model.streams import Version
 from relman.registry.look import look_at
+from relman.registry.protocol import Manifest
 from relman.testing import MemoryRegistry
 from relman.walk.resolve import Resolver, holds_exactly
 from relman.walk.tags import TagBook
@@ -57,7 +58,8 @@ def world(tmp_path: Path) -> World:
 
 def resolver(world: World, *records: Record, now: datetime = MONDAY) -> Resolver:
     config, _ = configure(world.plugins, world.folder / "relman.toml", world.folder)
-    return Resolver(config, world.registry, TagBook(world.registry), look_at, records, now)
+    readers = (world.registry,) * 3
+    return Resolver(config, *readers, TagBook(world.registry), look_at, records, now)
 
 
 def resolve(
@@ -721,3 +723,48 @@ def test_a_stream_without_its_tag_holds_nothing(world: World) -> None:
     assert [replace(state, name="") for state in states] == [
         replace(states[0], name="", holds=None, version=None, created=None, waits=None, waiting_version=None)
     ] * 2
+
+
+# ----------------------------------------------------------------------------------------------- looking ahead
+
+
+class Stuck(MemoryRegistry):
+    """A registry whose dated tags cannot be asked for while the candidates are looked at."""
+
+    def __init__(self, world: World, failures: int) -> None:
+        super().__init__()
+        self.inner, self.failures = world.registry, failures
+
+    def tags(self, repository: Repository) -> tuple[str, ...]:
+        if self.failures:
+            self.failures -= 1
+            raise Passing(f"`{repository}` is busy")
+        return self.inner.tags(repository)
+
+    def resolve(self, reference: Reference) -> Descriptor | None:
+        return self.inner.resolve(reference)
+
+    def manifest(self, reference: Reference) -> Manifest:
+        return self.inner.manifest(reference)
+
+    def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
+        return self.inner.blob(repository, digest, limit=limit)
+
+
+def stuck(world: World, failures: int) -> Resolver:
+    config, _ = configure(world.plugins, world.folder / "relman.toml", world.folder)
+    registry = Stuck(world, failures)
+    return Resolver(config, registry, registry, registry, TagBook(registry), look_at, (), MONDAY)
+
+
+def test_what_was_asked_for_ahead_in_vain_is_asked_for_again(world: World) -> None:
+    found = stuck(world, failures=2)
+
+    assert found.release(found.config.stream("stable")) == resolve(world)
+
+
+def test_what_cannot_be_had_at_all_is_an_error_all_the_same(world: World) -> None:
+    found = stuck(world, failures=1000)
+
+    with pytest.raises(Passing, match="is busy"):
+        found.release(found.config.stream("stable"))

@@ -15,6 +15,7 @@ from relman import config as configuration
 from relman.model.oci import Digest, parse_repository
 from relman.model.streams import Place, Stream, TagPattern, Variant, Version
 from relman.registry.look import look_at
+from relman.registry.remembering import Remembering
 from relman.testing import MemoryRegistry, put_image
 from relman.walk.tags import TagBook, in_parallel
 
@@ -340,6 +341,33 @@ def test_the_newest_build_with_another_digest_is_found_however_many_share_one(co
     assert TagBook(registry).newest_other(STABLE, PLACE, frozenset(digests.values()), None) is None
     earlier = TagBook(registry).newest_other(STABLE, PLACE, frozenset(), version("x", "2026-06-22"))
     assert earlier == version("stable-20260621", "2026-06-21")
+
+
+def test_the_newest_other_build_is_looked_at_without_another_question_for_its_tag() -> None:
+    registry, digests = pushed({"stable-20260623": 1, "stable-20260622": 2, "stable-20260621": 3})
+    asked = []
+
+    class Asked(MemoryRegistry):
+        def tags(self, repository):  # type: ignore[no-untyped-def]
+            return registry.tags(repository)
+
+        def resolve(self, reference):  # type: ignore[no-untyped-def]
+            asked.append(f"HEAD {reference.tag}")
+            return registry.resolve(reference)
+
+        def manifest(self, reference):  # type: ignore[no-untyped-def]
+            asked.append(f"GET {reference.tag or reference.digest}")
+            return registry.manifest(reference)
+
+    reader = Remembering(Asked())
+    book = TagBook(reader)
+    book.holds(REPOSITORY.tag("stable-20260623"))
+
+    found = book.newest_other(STABLE, PLACE, frozenset({digests[1]}), None)
+
+    assert found == version("stable-20260622", "2026-06-22")
+    assert reader.manifest(REPOSITORY.digest(digests[2])).descriptor.digest == digests[2]
+    assert asked == ["HEAD stable-20260623", "GET stable-20260622"]
 
 
 def test_a_repository_that_is_not_there_has_no_tags() -> None:

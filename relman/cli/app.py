@@ -13,6 +13,7 @@ import click
 
 from relman import config as configuration
 from relman.cache import ContentsCache, cache_folder
+from relman.cli.memory import give_back
 from relman.cli.options import clock, settings
 from relman.config import Config
 from relman.errors import ConfigError, UsageError
@@ -28,6 +29,7 @@ from relman.registry import Registries
 def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     """The walk of this run, closed at the end. Without ``needs_config`` it works where there is no relman.toml."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    give_back()
     plugins = Plugins()
     for broken in plugins.broken:
         say(f"warning: plugin `{broken.name}` is left out: {broken.reason}")

@@ -17,7 +17,7 @@ from relman.documents.details import DetailsDocument, details_document, details_
 from relman.documents.reading import compact, read_json, validated
 from relman.documents.values import JsonObject, PlatformText, one_of, plain_object
 from relman.errors import Malformed
-from relman.model.contents import LARGE, PASSED_OVER, Capability, Contents, Package, PackageSet
+from relman.model.contents import LARGE, PASSED_OVER, Capability, Contents, Package, PackageSet, known_package
 from relman.model.oci import Digest, Platform
 
 CONTENTS_SCHEMA: Final = "relman.contents/1"
@@ -156,4 +156,4 @@ def _contents(read: PlatformContents) -> Contents:
 
 def _package(ecosystem: str, row: Row) -> Package:
     name, arch, version, source, vendor = row
-    return Package(ecosystem, name or "", arch, version or "", source, vendor)
+    return known_package(ecosystem, name or "", arch, version or "", source, vendor)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from relman.documents.changelog import changelog_document, changelog_from_document
-from relman.documents.reading import canonical, printable, read_json, validated
+from relman.documents.reading import PLAN_LIMIT, canonical, printable, read_json, validated
 from relman.documents.record import GateDocument, gate_document, gate_from
 from relman.documents.values import (
     JsonObject,
@@ -25,8 +25,6 @@ from relman.model.oci import Digest, Platform, Reference, parse_reference
 from relman.model.plan import Action, Plan, PlannedVariant, Stage, action_key, ordered
 
 PLAN_SCHEMA: Final = "relman.plan/1"
-PLAN_LIMIT = 64 * 1024 * 1024
-"""The largest plan that is read, in bytes."""
 
 
 def _stage(value: object) -> object:

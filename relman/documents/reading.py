@@ -15,6 +15,9 @@ from relman.errors import Malformed
 
 D = TypeVar("D")
 
+PLAN_LIMIT = 64 * 1024 * 1024
+"""The largest plan that is read, in bytes."""
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SCHEMA = re.compile(r"relman\.[a-z-]+/[0-9]{1,9}", re.ASCII)
 _SHOWN = 3

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from relman.documents.plan import PLAN_LIMIT
+from relman.documents.reading import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError

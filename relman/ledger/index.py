@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from relman.documents.plan import PLAN_LIMIT, plan_from_bytes
+from relman.documents.plan import plan_from_bytes
+from relman.documents.reading import PLAN_LIMIT
 from relman.errors import RelmanError
 from relman.ledger.disk import read_file
 from relman.model.record import Record

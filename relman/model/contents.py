@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -63,7 +64,21 @@ class Package:
     @property
     def identity(self) -> Identity:
         """What it is, whichever version."""
-        return Identity(self.ecosystem, self.name, self.arch)
+        return _identity(self.ecosystem, self.name, self.arch)
+
+
+@functools.lru_cache(maxsize=16_384)
+def known_package(
+    ecosystem: str, name: str, arch: str | None, version: str, source: str | None = None, vendor: str | None = None
+) -> Package:
+    """A `Package`, each once: the images of a release share nearly all of theirs."""
+    return Package(ecosystem, name, arch, version, source, vendor)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _identity(ecosystem: str, name: str, arch: str | None) -> Identity:
+    """Each once: the lists of thirty images name the same packages."""
+    return Identity(ecosystem, name, arch)
 
 
 class PackageSet:
@@ -105,6 +120,11 @@ class PackageSet:
 
     def __repr__(self) -> str:
         return f"PackageSet({list(self)!r})"
+
+    @property
+    def by_identity(self) -> Mapping[Identity, tuple[Package, ...]]:
+        """The installed versions of each identity in order, the newest last; sorted by identity."""
+        return self._by_identity
 
     @property
     def identities(self) -> frozenset[Identity]:

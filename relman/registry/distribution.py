@@ -174,20 +174,25 @@ class Distribution:
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """By the API; where the registry has none, which 404 says, by the fallback tag."""
         session = self._session(repository)
+        with session.first_referrers.alone():
+            found = self._listed_referrers(session, repository, digest) if session.has_referrers else None
+        return by_fallback_tag(self, repository, digest) if found is None else found
+
+    def _listed_referrers(
+        self, session: Session, repository: Repository, digest: Digest
+    ) -> tuple[Descriptor, ...] | None:
+        """By the API; `None` where there is none."""
         what = f"what refers to `{repository.digest(digest)}`"
-        if session.has_referrers:
-            found: list[Descriptor] = []
-            for answer in _pages(session, path(repository, f"referrers/{digest}"), repository, what):
-                if answer.status in (400, 404, 405, 501) or (answer.status == 200 and _media_type(answer) != OCI_INDEX):
-                    session.has_referrers = answer.status == 400  # 400 may be about this question alone
-                    break
-                if answer.status != 200:
-                    raise session.failure(answer, what)
-                descriptor = Descriptor(OCI_INDEX, Digest.of(answer.content), len(answer.content))
-                found += listed(Manifest(descriptor, answer.content), what)
-            else:
-                return tuple(found)
-        return by_fallback_tag(self, repository, digest)
+        found: list[Descriptor] = []
+        for answer in _pages(session, path(repository, f"referrers/{digest}"), repository, what):
+            if answer.status in (400, 404, 405, 501) or (answer.status == 200 and _media_type(answer) != OCI_INDEX):
+                session.has_referrers = answer.status == 400  # 400 may be about this question alone
+                return None
+            if answer.status != 200:
+                raise session.failure(answer, what)
+            descriptor = Descriptor(OCI_INDEX, Digest.of(answer.content), len(answer.content))
+            found += listed(Manifest(descriptor, answer.content), what)
+        return tuple(found)
 
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """HEAD, and where it is missing POST and PUT."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -42,6 +43,27 @@ def path(repository: Repository, rest: str) -> str:
     return f"/v2/{server_name(repository)}/{rest}"
 
 
+class First:
+    """Lets the first of many threads go alone, so that all others know what it learned, and need not learn it too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gone = False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait while the first is under way; whether it succeeds or fails, nobody waits after that."""
+        if not self._gone:
+            with self._lock:
+                if not self._gone:
+                    try:
+                        yield
+                    finally:
+                        self._gone = True
+                    return
+        yield
+
+
 class Session:
     """One registry, for any number of threads."""
 
@@ -54,6 +76,8 @@ class Session:
         self.auth = Authorizer(host, client, store, insecure)
         self.has_referrers = True
         self.has_ranges = True
+        self.first_referrers = First()
+        self._introduction = First()
 
     def ask(
         self,
@@ -73,20 +97,22 @@ class Session:
         url = urljoin(self.base, target)
         answer = None
         for _ in range(2):
-            authorization = self._authorization(url, scopes)
-            answer = self.client.request(
-                method,
-                url,
-                headers=_with(headers, authorization),
-                content=content,
-                limit=limit,
-                repeat=repeat,
-                redirects=_REDIRECTS if method in ("GET", "HEAD") else 0,
-                plain=self.insecure,
-            )
+            with self._introduction.alone():
+                authorization = self._authorization(url, scopes)
+                answer = self.client.request(
+                    method,
+                    url,
+                    headers=_with(headers, authorization),
+                    content=content,
+                    limit=limit,
+                    repeat=repeat,
+                    redirects=_REDIRECTS if method in ("GET", "HEAD") else 0,
+                    plain=self.insecure,
+                )
+                if answer.status == 401 and self._is_own(answer.url):
+                    self.auth.challenged(answer, scopes, authorization)
             if answer.status != 401 or not self._is_own(answer.url):
                 return answer
-            self.auth.challenged(answer, scopes, authorization)
         raise self.auth.refused("refuses the credentials (401)", scopes)
 
     @contextmanager

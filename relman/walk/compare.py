@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from relman.model.contents import EXACT, Capability, Contents, Identity, Obsolete, Package
+from relman.model.contents import EXACT, Capability, Contents, Identity, Obsolete, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Diff, Part, Side
 from relman.model.oci import Digest, Platform, PlatformImage, Reference
 from relman.model.versions import ORDERED, compare, differing_part, normalise, parse, sorted_versions
@@ -42,7 +42,7 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
     """
     shared = before.capabilities & after.capabilities
     renamed = _renamer(rename)
-    one, two = _Known.of(before, shared, renamed), _Known.of(after, shared, renamed)
+    one, two = (_Known.of(side, shared, renamed if rename else None) for side in (before, after))
     judge = _Judge(
         every_version=Capability.MULTI_VERSION in shared,
         vendors=Capability.VENDOR in shared,
@@ -116,7 +116,10 @@ class _Known:
     packages: Mapping[Identity, tuple[Package, ...]]
 
     @classmethod
-    def of(cls, contents: Contents, shared: frozenset[Capability], renamed: Callable[[str], str]) -> _Known:
+    def of(cls, contents: Contents, shared: frozenset[Capability], renamed: Callable[[str], str] | None) -> _Known:
+        """Without ``renamed`` names stay; a list that knows no more than is shared stays as it is."""
+        if renamed is None and _knows_no_more(contents.packages, shared):
+            return cls(contents.packages.by_identity)
         gathered: dict[Identity, dict[str, Package]] = {}
         for listed in contents.packages:
             package, version, arch = listed, listed.version, listed.arch
@@ -124,7 +127,7 @@ class _Known:
                 version = _without_epoch(package.ecosystem, version)
             if Capability.ARCH not in shared:
                 arch = None
-            name = renamed(package.name)
+            name = renamed(package.name) if renamed else package.name
             if (name, arch, version) != (package.name, package.arch, package.version):
                 package = replace(package, name=name, arch=arch, version=version)
             gathered.setdefault(package.identity, {}).setdefault(version, package)
@@ -133,6 +136,12 @@ class _Known:
             for identity, versions in gathered.items()
         }
         return cls(packages)
+
+
+def _knows_no_more(packages: PackageSet, shared: frozenset[Capability]) -> bool:
+    return (Capability.EPOCH in shared or not any(":" in package.version for package in packages)) and (
+        Capability.ARCH in shared or all(package.arch is None for package in packages)
+    )
 
 
 def _without_epoch(ecosystem: str, version: str) -> str:
@@ -243,6 +252,8 @@ class _Judge:
 
     def change(self, before: tuple[Package, ...], after: tuple[Package, ...]) -> Change | None:
         """The row of a package; an empty side is not installed. `None` where nothing changed."""
+        if before == after:
+            return None
         if before and after and not self.every_version:
             old, new = _meet(before, after) or (before[-1], after[-1])
             before, after = (old,), (new,)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from relman.config.values import Packages
 from relman.errors import Malformed, NotFound, UsageError
@@ -17,8 +19,14 @@ from relman.model.streams import Variant
 from relman.walk.compare import assemble, compare_contents, side
 from relman.walk.compared import Compared
 from relman.walk.details import details_of
-from relman.walk.inspect import AT_ONCE, Inspector
-from relman.walk.tags import in_parallel
+from relman.walk.inspect import Inspector
+from relman.walk.tags import WORKERS, in_parallel
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_WITH_DETAILS = 4
+"""Pairs at once where changelogs or files are wanted, too: these are large, and held until their pair is compared."""
 
 Kept = Callable[[Digest], Mapping[Platform, Contents] | None]
 """How to get at the contents that the ledger kept with a record."""
@@ -81,11 +89,18 @@ class Comparer:
                     raise
                 return None
 
-        return tuple(one for one in in_parallel(compared, pairs, workers=AT_ONCE) if one)
+        workers = _WITH_DETAILS if self.inspector.wants else WORKERS
+        return tuple(one for one in in_parallel(compared, pairs, workers=workers) if one)
 
     def _compare(self, pair: Pair) -> Compared:
-        after = self.inspector.detailed(*pair.after)
-        before, earlier = self._before(pair, after)
+        if pair.before is not None and _same(pair.before, pair.after):
+            after = self.inspector.detailed(*pair.after)
+            before: Contents | None = after
+            earlier: Side | None = _side(pair.before, after)
+        else:
+            after, (before, earlier) = _together(
+                lambda: self.inspector.detailed(*pair.after), lambda: self._before(pair)
+            )
         diff = details = None
         if before is not None and earlier is not None:
             comparison = compare_contents(before, after, rename=self.packages.rename)
@@ -112,13 +127,11 @@ class Comparer:
         wants = self.inspector.wants
         return details_of(diff, before, after, wants) if wants else None
 
-    def _before(self, pair: Pair, after: Contents) -> tuple[Contents | None, Side | None]:
+    def _before(self, pair: Pair) -> tuple[Contents | None, Side | None]:
         previous = pair.previous
         lists = self.kept(previous.contents) if previous and previous.contents else None
         has_kept = lists is not None and pair.platform in lists
         if pair.before is not None:
-            if _same(pair.before, pair.after):
-                return after, _side(pair.before, after)
             try:
                 before = self.inspector.detailed(*pair.before)
             except Malformed:  # no source serves any more; what the ledger kept does
@@ -139,6 +152,16 @@ class Comparer:
             packages=len(kept.packages),
             source=kept.source,
         )
+
+
+def _together(one: Callable[[], A], two: Callable[[], B]) -> tuple[A, B]:
+    """Both at once; the first failure ends it."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        other = pool.submit(two)
+        return one(), other.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _same(before: Place, after: Place) -> bool:

@@ -6,17 +6,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relman.config import Config
 from relman.errors import NotFound, RelmanError
 from relman.hookspecs import CommitsContext
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.release import Release
-from relman.render import Templates, render_title
 from relman.walk.compared import Compared
 from relman.walk.compose import compose
 from relman.walk.history import CommitRange, apply_rules, merge_ranges
 from relman.walk.security import security_of
+
+if TYPE_CHECKING:
+    from relman.render import Templates
 
 Ask = Callable[[CommitsContext], Iterable[Commit]]
 
@@ -90,6 +93,8 @@ def compose_changelog(
     previous = release.previous if release else (first.before_labels or {}).get(_VERSION)
     project = config.project if config.file else first.name
     major = _major(release, first)
+    from relman.render import render_title  # heavy, and for texts alone
+
     title = render_title(
         templates,
         config.notes.title,

@@ -12,11 +12,9 @@ from relman.errors import Malformed, RelmanError, Unequipped
 from relman.hookspecs import ContentsSource, ImageUnderRead
 from relman.model.contents import PASSED_OVER, Capability, Contents, Unavailable
 from relman.model.oci import PlatformImage, Reference
+from relman.registry.budget import Budget, Metered
 from relman.registry.protocol import RegistryReader
 from relman.registry.remembering import Remembering
-
-AT_ONCE = 4
-"""Lists read at the same time. An SBOM may have 150 MB, and each that is being read is held once."""
 
 _NOTHING: frozenset[Capability] = frozenset()
 
@@ -26,7 +24,8 @@ class Inspector:
 
     ``cache`` keeps what was read for other runs; ``wants`` is what this run has a use for beyond the list. With
     ``richest``, the sources that can know it are asked first, and one that cannot serves only where none of them does;
-    without, the order is the configured one, and what the first that serves does not know stays unknown.
+    without, the order is the configured one, and what the first that serves does not know stays unknown. ``budget``
+    bounds how much is held of what is being read, for any number of threads.
     """
 
     def __init__(
@@ -38,6 +37,7 @@ class Inspector:
         cache: ContentsCache | None = None,
         wants: frozenset[Capability] = _NOTHING,
         richest: bool = False,
+        budget: Budget | None = None,
     ) -> None:
         self._by_name = {source.name: source for source in sources}
         found = [self._by_name[name] for name in packages.sources if name in self._by_name]
@@ -45,12 +45,14 @@ class Inspector:
         self._absent = tuple(name for name in packages.sources if name not in self._by_name)
         self._minimum = packages.minimum
         self._reader = Remembering(reader)
+        self._budget = budget or Budget()
         self._cache = cache
         self.wants = wants
         self._richest = richest
         self._settings = tuple(sorted(packages.ecosystems))
         self._known: dict[object, Contents] = {}
         self._cut: set[object] = set()
+        self._turns: dict[object, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def contents(self, reference: Reference, image: PlatformImage | None) -> Contents:
@@ -67,18 +69,24 @@ class Inspector:
         """The same with the changelogs and files that are wanted. They are not held here: whoever asks again waits."""
         key = _key(reference, image)
         with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:
             if key in self._known and key not in self._cut:
                 return self._known[key]
-        found = self._cached(image) if image else None
-        if found is None:
-            found = self._ask(ImageUnderRead(reference, image, self._reader, self.wants))
-            if image and self._cache:
-                self._cache.keep(self._reading(image, self._known_at_best(found)), found)
-        plain = found.plain
-        with self._lock:
+            found = self._read(reference, image)
+            plain = found.plain
             self._known[key] = plain
             if plain is not found:
                 self._cut.add(key)
+        return found
+
+    def _read(self, reference: Reference, image: PlatformImage | None) -> Contents:
+        found = self._cached(image) if image else None
+        if found is None:
+            with Metered(self._reader, self._budget, image.layers if image else ()) as reader:
+                found = self._ask(ImageUnderRead(reference, image, reader, self.wants))
+            if image and self._cache:
+                self._cache.keep(self._reading(image, self._known_at_best(found)), found)
         return found
 
     def stand_in(self, file: Reference, shown: str, image: PlatformImage) -> None:

@@ -22,7 +22,7 @@ LookAt = Callable[[RegistryReader, Reference], Image]
 
 @dataclass(frozen=True, slots=True)
 class Predecessors:
-    """Chooses predecessors from records and tags. ``records`` are the newest first."""
+    """Chooses predecessors from records and tags. ``records`` are the newest first, ``reader`` is for the past."""
 
     config: Config
     reader: RegistryReader
@@ -93,7 +93,9 @@ class Predecessors:
         )
 
     def _tagged(self, place: Place, version: Version, why: str) -> Predecessor:
-        image = self.look_at(self.reader, place.repository.tag(version.tag))
+        reference = place.repository.tag(version.tag)
+        digest = self.tags.holds(reference)
+        image = self.look_at(self.reader, reference.at(digest) if digest else reference)
         return Predecessor(version.tag, image.digest, image, why, image.platforms[0].revision)
 
     def tag_of(self, version: str, stream: Stream, place: Place) -> Version | None:

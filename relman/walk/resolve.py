@@ -6,13 +6,15 @@ is written down in ``assumed``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from relman.config import Config
-from relman.errors import ConfigError, NotFound
-from relman.model.oci import Digest, Image
+from relman.errors import ConfigError, NotFound, RelmanError
+from relman.model.oci import Digest, Image, Reference
 from relman.model.plan import Plan, PlannedVariant
 from relman.model.record import Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Predecessor, Release, release_id
@@ -23,13 +25,21 @@ from relman.walk.moves import Moves
 from relman.walk.predecessors import LookAt, Predecessors
 from relman.walk.tags import TagBook, in_parallel
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Everything that choosing the images of a release needs. It reads, and writes nothing."""
+    """Everything that choosing the images of a release needs. It reads, and writes nothing.
+
+    ``reader`` asks once for what it is asked twice in this run, ``past`` is for what was released before, and ``live``
+    asks each time.
+    """
 
     config: Config
     reader: RegistryReader
+    past: RegistryReader
+    live: RegistryReader
     tags: TagBook
     look_at: LookAt
     records: tuple[Record, ...]
@@ -40,9 +50,8 @@ class Resolver:
 
         Raises `NotFound` for a candidate that is not there.
         """
-        source = self.config.stream(stream.source) if stream.source else stream
-        candidates = in_parallel(lambda variant: self._candidate(variant, stream, source), self._variants())
         last = self.last_finished(stream.name)
+        candidates = self._candidates(stream, last, since)
         candidates = in_parallel(
             lambda c: replace(c, follows=self._predecessors.of(c, stream, last, since)), candidates
         )
@@ -132,12 +141,12 @@ class Resolver:
         by_name = {variant.name: variant for variant in self._variants()}
 
         def find(planned: PlannedVariant) -> Candidate:
-            image = self.look_at(self.reader, planned.source or planned.reference)
+            image = self.look_at(self.live, planned.source or planned.reference)
             candidate = self._candidate_of(by_name[planned.name], stream, image, None)
             if planned.previous_digest is None:
                 return candidate
             try:
-                earlier = self.look_at(self.reader, planned.reference.repository.digest(planned.previous_digest))
+                earlier = self.look_at(self.past, planned.reference.repository.digest(planned.previous_digest))
             except NotFound:
                 earlier = None
             recorded = self._recorded_with(stream, planned)
@@ -164,7 +173,7 @@ class Resolver:
 
     @property
     def _predecessors(self) -> Predecessors:
-        return Predecessors(self.config, self.reader, self.tags, self.look_at, self.records)
+        return Predecessors(self.config, self.past, self.tags, self.look_at, self.records)
 
     def last_finished(self, stream: str) -> Record | None:
         """The stream's last finished record, or `None`."""
@@ -204,18 +213,68 @@ class Resolver:
             raise ConfigError(f"{self.config.where} has no [[variants]]: which images make up a release?")
         return self.config.variants
 
-    def _candidate(self, variant: Variant, stream: Stream, source: Stream) -> Candidate:
+    def _candidates(self, stream: Stream, last: Record | None, since: str | None) -> tuple[Candidate, ...]:
+        source = self.config.stream(stream.source) if stream.source else stream
+        variants = self._variants()
+        homes = [self.config.place(variant, source) for variant in variants]
+        jobs: list[Callable[[], Image | None]] = [partial(self._image, variant, source) for variant in variants]
+        if last is None and since is None:
+            jobs += [partial(self._look_ahead, variant, stream, source) for variant in variants]
+        images = [image for image in in_parallel(_called, jobs)[: len(variants)] if image is not None]
+        builds = self._recorded_builds(stream, images, last) or in_parallel(
+            lambda pair: self.tags.build(source, *pair), zip(homes, images, strict=True)
+        )
+        return tuple(
+            self._candidate_of(variant, stream, image, build)
+            for variant, image, build in zip(variants, images, builds, strict=True)
+        )
+
+    def _look_ahead(self, variant: Variant, stream: Stream, source: Stream) -> None:
+        """Ask, while the candidate is looked at, for what is wanted next if all is as it mostly is.
+
+        Without a record, that is whether the newest dated tag holds the candidate, and the image under the one before.
+        What was asked for in vain is a few requests; whatever fails is asked for again by whoever needs it.
+        """
+        home, place = self.config.place(variant, source), self.config.place(variant, stream)
+        try:
+            newest = [home.repository.tag(version.tag) for version in self.tags.dated(source, home)[:1]]
+            follows = self.tags.dated(stream, place)[1 if stream is source else 0 :][:1]
+            earlier = [place.repository.tag(version.tag) for version in follows]
+            asks = [partial(self.tags.holds, tag) for tag in newest] + [partial(self._warm, tag) for tag in earlier]
+            in_parallel(lambda ask: ask(), asks)
+        except RelmanError as error:
+            log.debug("looked ahead in vain: %s", error.message)
+
+    def _warm(self, reference: Reference) -> None:
+        digest = self.tags.fetched(reference)
+        if digest is not None:
+            self.look_at(self.past, reference.at(digest))
+
+    def _recorded_builds(
+        self, stream: Stream, images: Sequence[Image], last: Record | None
+    ) -> tuple[Version | None, ...] | None:
+        """The builds without asking for tags, where a stream that builds write directly holds what its record says.
+
+        Its version is the first variant's dated tag; nobody asks for those of the others then.
+        """
+        if last is None or stream.source is not None:
+            return None
+        own = stream.read(last.version, self.config.variants[0])
+        held = {variant.name: image.digest for variant, image in zip(self._variants(), images, strict=True)}
+        if own is None or held != {variant.name: variant.digest for variant in last.variants}:
+            return None
+        return (own, *[None] * (len(images) - 1))
+
+    def _image(self, variant: Variant, source: Stream) -> Image:
         home = self.config.place(variant, source)
         tag = source.primary.make(variant.suffix, today=self.now.date(), build=None)
         try:
-            image = self.look_at(self.reader, home.repository.tag(tag))
+            return self.look_at(self.reader, home.repository.tag(tag))
         except NotFound as error:
             raise NotFound(
                 f"variant `{variant.name}` has no candidate: {error.message}",
                 hint=f"stream `{source.name}` is read from the tag `{tag}` of every variant's repository",
             ) from error
-        build = self.tags.build(source, home, image)
-        return self._candidate_of(variant, stream, image, build)
 
     def _candidate_of(self, variant: Variant, stream: Stream, image: Image, build: Version | None) -> Candidate:
         """The platforms that are compared are those that the configuration demands and the image has, else the image's.
@@ -236,6 +295,10 @@ class Resolver:
                 hint=f"dated tags are read by {patterns} ([streams.{stream.name}] versions)",
             )
         return candidate.build.tag
+
+
+def _called(function: Callable[[], Image | None]) -> Image | None:
+    return function()
 
 
 def holds_exactly(record: Record, candidates: Sequence[Candidate]) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TypeVar
 
-from relman.errors import NotFound
+from relman.errors import Malformed, NotFound
 from relman.model.oci import Digest, Image, Reference, Repository
 from relman.model.streams import Place, Stream, Version
 from relman.registry.protocol import RegistryReader
@@ -16,7 +16,7 @@ from relman.registry.protocol import RegistryReader
 A = TypeVar("A")
 B = TypeVar("B")
 
-WORKERS = 16
+WORKERS = 24
 """Requests under way at once: enough to hide the distance to a registry, few enough not to be throttled."""
 
 _AT_ONCE = 8
@@ -44,17 +44,19 @@ class TagBook:
         self._lists: dict[Repository, tuple[str, ...]] = {}
         self._held: dict[Reference, Digest | None] = {}
         self._lock = threading.Lock()
+        self._listing: dict[Repository, threading.Lock] = {}
 
     def list(self, repository: Repository) -> tuple[str, ...]:
         """Every tag; empty for a repository that is not there yet."""
         with self._lock:
+            turn = self._listing.setdefault(repository, threading.Lock())
+        with turn:
             known = self._lists.get(repository)
-        if known is None:
-            try:
-                known = self._reader.tags(repository)
-            except NotFound:
-                known = ()
-            with self._lock:
+            if known is None:
+                try:
+                    known = self._reader.tags(repository)
+                except NotFound:
+                    known = ()
                 self._lists[repository] = known
         return known
 
@@ -64,10 +66,23 @@ class TagBook:
             if reference in self._held:
                 return self._held[reference]
         found = self._reader.resolve(reference)
-        digest = found.digest if found else None
+        return self._note(reference, found.digest if found else None)
+
+    def fetched(self, reference: Reference) -> Digest | None:
+        """The same for a tag whose image is likely to be looked at next: its manifest is asked for whole."""
         with self._lock:
-            self._held[reference] = digest
-        return digest
+            if reference in self._held:
+                return self._held[reference]
+        try:
+            return self._note(reference, self._reader.manifest(reference).descriptor.digest)
+        except NotFound:
+            return self._note(reference, None)
+        except Malformed:  # whoever looks at it will say so
+            return self.holds(reference)
+
+    def _note(self, reference: Reference, digest: Digest | None) -> Digest | None:
+        with self._lock:
+            return self._held.setdefault(reference, digest)
 
     def dated(self, stream: Stream, place: Place) -> tuple[Version, ...]:
         """Every build that the stream's patterns read in the variant's repository, the newest first.
@@ -93,7 +108,7 @@ class TagBook:
                 reverse=True,
             )
             recent = [version for version in versions if oldest is None or version.date >= oldest]
-            found = self._first(recent, place, lambda digest: digest == image.digest)
+            found = self._first(recent, place, lambda digest: digest == image.digest, self.holds)
             if found:
                 return found
         return None
@@ -103,20 +118,40 @@ class TagBook:
     ) -> Version | None:
         """The newest dated build whose digest is none of ``but``, older than ``before`` where that is given."""
         versions = [v for v in self.dated(stream, place) if before is None or v.order < before.order]
-        return self._first(versions, place, lambda digest: digest is not None and digest not in but)
+        fits = lambda digest: digest is not None and digest not in but  # noqa: E731  as short as it is plain
+        return self._first(versions, place, fits, self.fetched)
 
     def _first(
-        self, versions: Sequence[Version], place: Place, fits: Callable[[Digest | None], bool]
+        self,
+        versions: Sequence[Version],
+        place: Place,
+        fits: Callable[[Digest | None], bool],
+        ask: Callable[[Reference], Digest | None],
     ) -> Version | None:
-        for start in range(0, len(versions), _AT_ONCE):
-            some = versions[start : start + _AT_ONCE]
-            # The first alone: it nearly always fits, and asking for eight where one will do is eight times the cost.
-            for part in (some[:1], some[1:]) if start == 0 else (some,):
-                digests = in_parallel(lambda v: self.holds(place.repository.tag(v.tag)), part)
-                for version, digest in zip(part, digests, strict=True):
-                    if fits(digest):
-                        return version
+        """The first version whose digest ``fits``. ``ask`` is how one alone is asked for."""
+        left = list(versions)
+        # One alone at first: it nearly always fits, and asking for eight where one will do is eight times the cost.
+        unknown, asked = 1, ask
+        while left:
+            if (known := self._known(left[0], place)) is not None:
+                if fits(known[0]):
+                    return left[0]
+                del left[0]
+                continue
+            some = left[:unknown]
+            digests = in_parallel(lambda v: asked(place.repository.tag(v.tag)), some)  # noqa: B023  done before it changes
+            for version, digest in zip(some, digests, strict=True):
+                if fits(digest):
+                    return version
+            del left[: len(some)]
+            unknown, asked = _AT_ONCE, self.holds
         return None
+
+    def _known(self, version: Version, place: Place) -> tuple[Digest | None] | None:
+        """What a tag was found to hold before, if anybody asked."""
+        with self._lock:
+            reference = place.repository.tag(version.tag)
+            return (self._held[reference],) if reference in self._held else None
 
 
 def _number(version: Version) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from relman.model.contents import Capability, Contents, Package, PackageSet, Unavailable
+from relman.model.contents import Capability, Contents, PackageSet, Unavailable, known_package
 from relman.plugin import ContentsContext, ImageUnderRead, hookimpl
 
 LABEL = "dev.hhd.rechunk.info"
@@ -68,7 +68,7 @@ class LabelSource:
             if name == "gpg-pubkey":
                 keys.append(version)
             else:
-                packages.append(Package("rpm", name, None, version))
+                packages.append(known_package("rpm", name, None, version))
         if not packages:
             return Unavailable(f"the label `{LABEL}` lists no packages")
         return Contents(PackageSet(packages), self.name, self.capabilities, keys=tuple(keys))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from relman.model.contents import Capability, Contents, Package, PackageSet
+from relman.model.contents import Capability, Contents, Package, PackageSet, known_package
 from relman.model.versions import normalise, parse
 from relman.plugin import Malformed
 
@@ -194,7 +194,7 @@ def _package(entry: Listed) -> Package:
             raise Malformed(f"the package `{entry.name[:100]}` has no {what}")
         if len(text) > _TEXT_LIMIT or not text.isprintable():
             raise Malformed(f"`{ascii(text[:60])[1:-1]}` is no package's {what} ({len(text)} characters)")
-    return Package(entry.ecosystem, entry.name, entry.arch, entry.version, entry.source, entry.vendor)
+    return known_package(entry.ecosystem, entry.name, entry.arch, entry.version, entry.source, entry.vendor)
 
 
 def _why_empty(nested: bool, others: Counter[str]) -> str:

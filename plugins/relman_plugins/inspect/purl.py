@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -20,6 +21,10 @@ class Purl:
 
 def parse_purl(text: str) -> Purl | None:
     """Read a package URL; `None` for text that is none. What follows `#` (a path inside the package) is left out."""
+    return _cached(text) if len(text) < _CACHED_LENGTH else _parse(text)
+
+
+def _parse(text: str) -> Purl | None:
     scheme, colon, rest = text.partition(":")
     if not colon or scheme.lower() != "pkg":
         return None
@@ -41,3 +46,7 @@ def parse_purl(text: str) -> Purl | None:
         if equals and value
     }
     return Purl(kind.lower(), unquote(namespace), unquote(name), unquote(version), qualifiers)
+
+
+_CACHED_LENGTH = 500
+_cached = functools.lru_cache(maxsize=16_384)(_parse)  # the lists of a release's images share nearly all of theirs

@@ -1,0 +1,1 @@
+"""The benchmark (`./dev bench`): relman by each of its sources beside the flow in use today."""

@@ -1,0 +1,89 @@
+"""The table that `docs/performance.md` holds, in Markdown, with what it was made by."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench.measure import Row
+
+_HEAD = (
+    "case",
+    "N",
+    "ms away",
+    "wall s",
+    "start-up s",
+    "work s",
+    "requests",
+    "per variant",
+    "goal",
+    "connections",
+    "MB",
+    "programs",
+    "CPU s",
+    "peak MB",
+    "rows wrong",
+)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """All rows; times are medians, requests and bytes those of the last run, peaks the highest."""
+    lines = [_HEAD, ("---",) + ("---:",) * (len(_HEAD) - 1), *map(_cells, rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    counts = row.runs[-1].counts
+    wall, startup = row.median(lambda run: run.seconds), row.median(lambda run: run.startup)
+    return (
+        row.case,
+        str(row.variants),
+        f"{row.round_trip * 1000:.0f}",
+        f"{wall:.2f}",
+        f"{startup:.2f}" if startup else "–",
+        f"{wall - startup:.2f}",
+        str(counts.requests),
+        f"{counts.requests / row.variants:.1f}",
+        f"{row.allowed:.1f}" if row.allowed else "–",
+        str(counts.connections),
+        f"{counts.sent / 1e6:.1f}",
+        str(max(run.processes for run in row.runs)),
+        f"{row.median(lambda run: run.cpu):.2f}",
+        f"{max(run.peak for run in row.runs) / 1e6:.0f}",
+        f"{max(run.wrong for run in row.runs)}{row.note}",
+    )
+
+
+def kinds(row: Row) -> str:
+    """What was asked for, a line for those who look for waste."""
+    found = ", ".join(f"{count} {kind}" for kind, count in sorted(row.runs[-1].counts.kinds.items()))
+    return f"{row.case}, N = {row.variants}: {found}"
+
+
+def versions() -> str:
+    """What it was measured with, in one sentence."""
+    parts = [
+        f"Python {platform.python_version()}",
+        _said("skopeo", "--version"),
+        _said("docker-registry", "--version"),
+        f"oras {_said('oras', 'version').partition('Version:')[2].split(chr(10))[0].strip() or 'not there'}",
+        f"{os.cpu_count()} × {_processor()}",
+        f"Linux {platform.release()}",
+    ]
+    return ", ".join(parts)
+
+
+def _said(*argv: str) -> str:
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return f"{argv[0]} not there"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
