@@ -151,12 +151,23 @@ def relman_commits(context: CommitsContext) -> Iterable[Commit]:  # type: ignore
     """
 
 
+class CommandRenderer(Protocol):
+    """Writes command lines for readers to copy."""
+
+    def __call__(self, source: str, /, **values: object) -> str:
+        """``source``, a template, filled in: each value as one word of the shell, quoted where it has to be.
+
+        Raises `ConfigError` for a value that is not there, and for one with control characters.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SectionsContext:
     """What sections are written from.
 
-    ``release`` is `None` for two images given by hand. ``diffs`` are all of them, exact or not. ``note`` is the text
-    of `--note`, or `None`. ``records`` are those of the stream, newest first.
+    ``release`` and ``stream`` are `None` for two images given by hand. ``diffs`` are all of them, exact or not.
+    ``note`` is the text of `--note`, or `None`. ``records`` are those of the stream, newest first. ``command`` writes
+    command lines.
     """
 
     release: Release | None
@@ -165,6 +176,8 @@ class SectionsContext:
     records: tuple[Record, ...]
     note: str | None
     settings: Settings
+    stream: Stream | None
+    command: CommandRenderer
 
 
 @hookspec

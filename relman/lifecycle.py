@@ -97,6 +97,8 @@ class Lifecycle:
             records=self.ledger.records(stream.name) if stream else (),
             note=note,
             settings=SettingsOf(self.config, self.slots, stream),
+            stream=stream,
+            command=self.templates.command,
         )
         sections: tuple[Section, ...] = tuple(
             section
