@@ -44,8 +44,7 @@ def project(name: str, folder: Path, checkout: Checkout, *, prefix: str = UBLUE)
     """The example as a project has it: in its repository. ``prefix`` only says where the images are instead."""
     shutil.copytree(checkout[0], folder, dirs_exist_ok=True)
     text = (EXAMPLES / name / "relman.toml").read_text(encoding="utf-8")
-    assert UBLUE in text
-    (folder / "relman.toml").write_text(text.replace(UBLUE, prefix), encoding="utf-8")
+    (folder / "relman.toml").write_text(f'{text}\n[registry]\nprefix = "{prefix}"\n', encoding="utf-8")
     registry = Registries(folder) if prefix.startswith("oci:") else MemoryRegistry(referrers_api=False)
     return World(folder, registry, prefix, datetime(2026, 7, 14, 12, tzinfo=UTC))
 
@@ -150,10 +149,14 @@ def test_bluefin_writes_the_notes_of_what_stable_holds(tmp_path: Path, checkout:
 BAZZITE = (
     "bazzite",
     "bazzite-gnome",
-    "bazzite-deck",
-    "bazzite-deck-gnome",
+    "bazzite-nvidia",
+    "bazzite-gnome-nvidia",
     "bazzite-nvidia-open",
     "bazzite-gnome-nvidia-open",
+    "bazzite-deck",
+    "bazzite-deck-gnome",
+    "bazzite-deck-nvidia",
+    "bazzite-deck-nvidia-gnome",
 )
 
 
@@ -297,11 +300,14 @@ def test_bluefin_lts_keeps_out_an_image_that_lacks_a_platform(tmp_path: Path, ch
 
 UCORE = {
     "ucore-minimal": ("ucore-minimal", ""),
+    "ucore-minimal-nvidia": ("ucore-minimal", "-nvidia"),
+    "ucore-minimal-nvidia-lts": ("ucore-minimal", "-nvidia-lts"),
     "ucore": ("ucore", ""),
     "ucore-nvidia": ("ucore", "-nvidia"),
     "ucore-nvidia-lts": ("ucore", "-nvidia-lts"),
     "ucore-hci": ("ucore-hci", ""),
     "ucore-hci-nvidia": ("ucore-hci", "-nvidia"),
+    "ucore-hci-nvidia-lts": ("ucore-hci", "-nvidia-lts"),
 }
 
 
