@@ -34,10 +34,10 @@ BOOTC = (
 
 
 class GetSettings(Table):
-    """`[plugins.get]`."""
+    """`[plugins.get]`. Without ``steps``, those of `BOOTC`."""
 
     title: Annotated[str, Field(min_length=1)] = "How to get it"
-    steps: tuple[Step, ...] = BOOTC
+    steps: tuple[Step, ...] | None = None
 
 
 @hookimpl
@@ -59,7 +59,8 @@ def relman_sections(context: SectionsContext) -> Iterator[Section]:
     if not configured and not all(c.first.labels.get("containers.bootc") == "1" for c in candidates):
         return
     settings = configured[0] if configured else GetSettings()
-    parts = [part for step in settings.steps if (part := _part(step, candidates, context))]
+    steps = BOOTC if settings.steps is None else settings.steps
+    parts = [part for step in steps if (part := _part(step, candidates, context))]
     if parts:
         yield Section("get", rank=80, title=settings.title, markdown="\n\n".join(parts))
 
