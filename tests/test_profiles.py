@@ -218,6 +218,19 @@ def test_what_a_project_does_not_have_is_left_out_and_what_was_for_it_goes_too(t
     assert config.plugins["get"] == {}
 
 
+def test_what_a_project_says_of_a_group_or_major_keeps_the_rest_of_it(tmp_path: Path) -> None:
+    text = (
+        '[profile]\nname = "bluefin"\nwithout = ["variants"]\n[[variants]]\nname = "mine"\ntraits = ["gpu"]\n'
+        '[[majors]]\nlabel = "Nvidia"\ntraits = ["gpu"]\n[[groups]]\ntitle = "Nvidia Images"\ntraits = ["gpu"]\n'
+    )
+    config = load(tmp_path, text)
+
+    assert [(m.title, m.package, m.traits) for m in config.majors if m.traits] == [
+        ("Nvidia", "nvidia-driver", frozenset({"gpu"}))
+    ]
+    assert [(group.title, group.traits) for group in config.groups] == [("Nvidia Images", frozenset({"gpu"}))]
+
+
 def test_a_whole_list_is_replaced_where_the_profiles_is_left_out(tmp_path: Path) -> None:
     config = load(
         tmp_path,
@@ -304,6 +317,18 @@ def test_a_fault_in_what_is_left_of_a_profile_names_the_line_of_the_profile(tmp_
         f"profile bazzite:{registry}: registry: `prefix` is missing",
         f"profile bazzite:{testing}: streams.testing: `tags` is missing",
     )
+
+
+@pytest.mark.parametrize("junk", ["7", "[7]", "{}", "[{}]", "[[{}]]", "[{ name = 7, traits = 7 }]"])
+@pytest.mark.parametrize("key", ["variants", "majors", "streams", "plugins"])
+def test_whatever_stands_over_a_profile_is_taken_or_refused_with_its_line(key: str, junk: str, tmp_path: Path) -> None:
+    found: tuple[str, ...] = ()
+    try:
+        load(tmp_path, f'profile = "bluefin"\n{key} = {junk}\n')
+    except ConfigError as error:
+        found = error.problems or ("nothing is said of it",)
+
+    assert [problem for problem in found if not problem.startswith(f"relman.toml:2: {key}")] == []
 
 
 # ------------------------------------------------------------------------------------------- the rule as a rule

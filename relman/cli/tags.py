@@ -61,7 +61,7 @@ def tags(image_name: str | None, stream: str | None, digests: bool, from_file: s
         rows = [_document(each) for each in found]
         document({"schema": "relman.tags/1", "repository": str(repository) if repository else None, "tags": rows})
     else:
-        click.echo(_text(found, str(repository or from_file)))
+        click.echo(_text(found, str(repository or ("stdin" if from_file == "-" else from_file))))
 
 
 def _place(
