@@ -58,7 +58,7 @@ def tags(image_name: str | None, stream: str | None, digests: bool, from_file: s
                     held = dict(zip(asked, answers, strict=True))
         found = explain(listed, streams, variants, only=only, neighbours=neighbours, digests=held)
     if format_ == "json":
-        rows = [_document(each) for each in found]
+        rows = sorted(map(_document, found), key=_place_in_document)
         document({"schema": "relman.tags/1", "repository": str(repository) if repository else None, "tags": rows})
     else:
         click.echo(_text(found, str(repository or ("stdin" if from_file == "-" else from_file))))
@@ -116,6 +116,11 @@ def _document(each: ExplainedTag) -> TagDocument:
         "alias_of": each.alias_of,
         "reason": each.reason,
     }
+
+
+def _place_in_document(row: TagDocument) -> tuple[object, ...]:
+    unread = row["stream"] is None
+    return (unread, row["stream"] or "", row["kind"] != "moving", row["date"] or "", row["point"] or 0, row["tag"])
 
 
 def _text(found: Sequence[ExplainedTag], title: str) -> str:

@@ -140,7 +140,7 @@ class TagDocument(TypedDict):
 
 
 class TagsDocument(TypedDict):
-    """All tags of a repository: builds, the newest first, stream by stream; tags that move; those that nothing reads.
+    """All tags of a repository: those that streams read first, each stream's moving ones before the others by day.
 
     ``repository`` is `null` for a list from a file that was read for no repository in particular.
     """
