@@ -152,14 +152,25 @@ def relman_commits(context: CommitsContext) -> Iterable[Commit]:  # type: ignore
     """
 
 
+class CommandRenderer(Protocol):
+    """Writes command lines for readers to copy."""
+
+    def __call__(self, source: str, /, **values: object) -> str:
+        """``source``, a template, filled in: each value as one word of the shell, quoted where it has to be.
+
+        Raises `ConfigError` for a value that is not there, and for one with control characters.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SectionsContext:
     """What sections are written from.
 
-    ``release`` is `None` for two images given by hand. ``diffs`` are all of them, exact or not. ``note`` is the text
-    of `--note`, or `None`. ``records`` are those of the stream, newest first. ``checkout`` is the git repository, and
-    `None` where it does not have the revisions of the images; ``highlights`` and ``known_issues`` are the folders in it
-    that hold what people wrote, `None` where the configuration names none.
+    ``release`` and ``stream`` are `None` for two images given by hand. ``diffs`` are all of them, exact or not.
+    ``note`` is the text of `--note`, or `None`. ``records`` are those of the stream, newest first. ``command`` writes
+    command lines. ``checkout`` is the git repository, and `None` where it does not have the revisions of the images;
+    ``highlights`` and ``known_issues`` are the folders in it that hold what people wrote, `None` where the
+    configuration names none.
     """
 
     release: Release | None
@@ -168,6 +179,8 @@ class SectionsContext:
     records: tuple[Record, ...]
     note: str | None
     settings: Settings
+    stream: Stream | None
+    command: CommandRenderer
     checkout: Path | None = None
     highlights: str | None = None
     known_issues: str | None = None

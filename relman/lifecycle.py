@@ -132,6 +132,8 @@ class Lifecycle:
             records=self.ledger.records(stream.name) if stream else (),
             note=note,
             settings=SettingsOf(self.config, self.slots, stream),
+            stream=stream,
+            command=self.templates.command,
             checkout=None if commits.missing else self.config.checkout,
             highlights=self.config.notes.highlights,
             known_issues=self.config.notes.known_issues,

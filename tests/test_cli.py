@@ -56,7 +56,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "show": ("show", "plan.json"),
     "status": ("status",),
     "observe": ("observe",),
-    "audit": ("audit",),
+    "audit": ("audit", "testing"),
     "record": ("records", "show", "stable-20260624"),
     "records": ("records",),
     "tags": ("tags", "base"),

@@ -175,7 +175,7 @@ def fragments() -> list[Block]:
 @pytest.mark.parametrize("block", fragments(), ids=str)
 def test_a_piece_of_configuration_can_be_loaded(block: Block, tmp_path: Path) -> None:
     there = tomllib.loads(block.text)
-    rest = [text for table, text in BASE.items() if table not in there]
+    rest = [] if "profile" in there else [text for table, text in BASE.items() if table not in there]
     file = tmp_path / "relman.toml"
     file.write_text("\n".join([*rest, block.text]))
 

@@ -40,7 +40,8 @@ def models() -> Iterator[Any]:
     yield pytest.param("[[publish]] and [[announce]]", ChannelSettings, id="channels")
     for slot in slots():
         own = [key for key in slot.model.model_fields if key not in ChannelSettings.model_fields]
-        yield pytest.param(f"Type {slot.type}", types.SimpleNamespace(model=slot.model, keys=own), id=slot.type)
+        heading = f"[plugins.{slot.type}]" if slot.kind == "plugin" else f"Type {slot.type}"
+        yield pytest.param(heading, types.SimpleNamespace(model=slot.model, keys=own), id=slot.type)
 
 
 def keys_of(model: Any) -> dict[str, FieldInfo]:

@@ -44,8 +44,7 @@ def project(name: str, folder: Path, checkout: Checkout, *, prefix: str = UBLUE)
     """The example as a project has it: in its repository. ``prefix`` only says where the images are instead."""
     shutil.copytree(checkout[0], folder, dirs_exist_ok=True)
     text = (EXAMPLES / name / "relman.toml").read_text(encoding="utf-8")
-    assert UBLUE in text
-    (folder / "relman.toml").write_text(text.replace(UBLUE, prefix), encoding="utf-8")
+    (folder / "relman.toml").write_text(f'{text}\n[registry]\nprefix = "{prefix}"\n', encoding="utf-8")
     registry = Registries(folder) if prefix.startswith("oci:") else MemoryRegistry(referrers_api=False)
     return World(folder, registry, prefix, datetime(2026, 7, 14, 12, tzinfo=UTC))
 
@@ -144,15 +143,49 @@ def test_bluefin_writes_the_notes_of_what_stable_holds(tmp_path: Path, checkout:
     assert notes(world, "gts")[0].version == "gts-20260623"
 
 
+def test_one_line_beside_a_checkout_is_enough_for_the_state_and_for_notes(tmp_path: Path, checkout: Checkout) -> None:
+    shutil.copytree(checkout[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "relman.toml").write_text('profile = "aurora"\n', encoding="utf-8")
+    world = World(tmp_path, MemoryRegistry(referrers_api=False), UBLUE, datetime(2026, 8, 20, 12, tzinfo=UTC))
+    for name in ("aurora", "aurora-dx", "aurora-nvidia-open", "aurora-dx-nvidia-open"):
+        for tags, day, revision, version in (
+            (("stable-20260812", "stable-44.20260812"), date(2026, 8, 12), checkout[1][0], "6.7.3-1.fc44"),
+            (("stable-20260819.1", "stable"), date(2026, 8, 19), checkout[1][2], "6.7.4-1.fc44"),
+        ):
+            world.push(name, *tags, day=day, packages={"plasma-desktop": version}, revision=revision, v=name)
+
+    release, changelog, text = notes(world, "stable")
+    with world.walk() as walk:
+        states = {name: walk.state(stream) for name, stream in walk.config.streams.items()}
+
+    assert (release.version, release.previous) == ("stable-20260819.1", "stable-20260812")
+    assert [(m.label, m.before, m.after) for m in changelog.majors] == [("KDE", ("6.7.3-1.fc44",), ("6.7.4-1.fc44",))]
+    assert [variant.version for variant in states["stable"].variants] == ["stable-20260819.1"] * 4
+    assert states["beta"].problem == ("variant `aurora` has no candidate: `ghcr.io/ublue-os/aurora:beta` is not there")
+    aurora = f"ghcr.io/ublue-os/aurora@{world.holds('aurora:stable')}"
+    for command in (
+        "sudo bootc switch --enforce-container-sigpolicy ghcr.io/ublue-os/aurora:stable",
+        f"sudo bootc switch --enforce-container-sigpolicy {aurora}",
+        "sudo bootc rollback",
+        f"cosign verify --key https://raw.githubusercontent.com/ublue-os/aurora/main/cosign.pub {aurora}",
+        f"oras discover {aurora}",
+    ):
+        assert f"\n{command}\n" in text
+
+
 # ------------------------------------------------------------------------------------------------- Bazzite
 
 BAZZITE = (
     "bazzite",
     "bazzite-gnome",
-    "bazzite-deck",
-    "bazzite-deck-gnome",
+    "bazzite-nvidia",
+    "bazzite-gnome-nvidia",
     "bazzite-nvidia-open",
     "bazzite-gnome-nvidia-open",
+    "bazzite-deck",
+    "bazzite-deck-gnome",
+    "bazzite-deck-nvidia",
+    "bazzite-deck-nvidia-gnome",
 )
 
 
@@ -296,11 +329,14 @@ def test_bluefin_lts_keeps_out_an_image_that_lacks_a_platform(tmp_path: Path, ch
 
 UCORE = {
     "ucore-minimal": ("ucore-minimal", ""),
+    "ucore-minimal-nvidia": ("ucore-minimal", "-nvidia"),
+    "ucore-minimal-nvidia-lts": ("ucore-minimal", "-nvidia-lts"),
     "ucore": ("ucore", ""),
     "ucore-nvidia": ("ucore", "-nvidia"),
     "ucore-nvidia-lts": ("ucore", "-nvidia-lts"),
     "ucore-hci": ("ucore-hci", ""),
     "ucore-hci-nvidia": ("ucore-hci", "-nvidia"),
+    "ucore-hci-nvidia-lts": ("ucore-hci", "-nvidia-lts"),
 }
 
 

@@ -27,6 +27,7 @@ from relman.model.diff import Diff, Side
 from relman.model.oci import LINUX_AMD64, Digest
 from relman.model.record import Record, RecordedVariant, RecordState
 from relman.plugin import SectionsContext
+from relman.render import Templates
 from relman_plugins.changelog import highlights, known_issues
 from tests.test_commits import Checkout
 from tests.walking import MONDAY
@@ -181,7 +182,9 @@ def test_a_release_that_never_was_is_no_step_of_the_way() -> None:
 
 
 def context(checkout: Checkout, diffs: Sequence[Diff], **folders: str) -> SectionsContext:
-    return SectionsContext(None, tuple(diffs), (), (), None, lambda model: (), checkout.folder, **folders)
+    command = Templates().command
+    found = tuple(diffs)
+    return SectionsContext(None, found, (), (), None, lambda model: (), None, command, checkout.folder, **folders)
 
 
 def test_the_section_has_titles_and_says_whom_it_is_about(checkout: Checkout) -> None:

@@ -15,6 +15,7 @@ from relman.model.oci import Descriptor, Digest, Image, Platform, PlatformImage,
 from relman.model.release import Candidate, Predecessor, Release
 from relman.model.streams import Place, Variant
 from relman.plugin import SectionsContext
+from relman.render import Templates
 from relman_plugins.changelog.size import megabytes, relman_sections
 from tests.compact_lists import AMD64, ARM64, BUILT
 
@@ -100,7 +101,7 @@ def candidate(name: str, after: Sequence[PlatformImage], before: Sequence[Platfo
 
 def sections(*candidates: Candidate) -> list[Section]:
     release = Release("0" * 16, "OS", "stable", None, "stable-2", None, None, candidates) if candidates else None
-    context = SectionsContext(release, (), (), (), None, lambda model: ())
+    context = SectionsContext(release, (), (), (), None, lambda model: (), None, Templates().command)
     return list(relman_sections(context))
 
 

@@ -27,28 +27,7 @@ def version(tag: str, day: str, point: int = 0, major: int | None = None) -> Ver
     return Version(tag, dt.date.fromisoformat(day), point, major)
 
 
-# ------------------------------------------------------------------- the spellings that projects have (composed)
-
-READ = [
-    ("bluefin", "stable", "bluefin", version("stable-20250928", "2025-09-28")),
-    ("bluefin", "stable", "bluefin", version("stable-20250714.2", "2025-07-14", 2)),
-    ("bluefin", "stable", "bluefin", version("stable-44.20260623", "2026-06-23", major=44)),
-    ("bluefin", "gts", "bluefin", version("gts-20250629.2", "2025-06-29", 2)),
-    ("bluefin", "gts", "bluefin", version("gts-44.20260623", "2026-06-23", major=44)),
-    ("bluefin", "latest", "bluefin", version("latest-41.20241113.1", "2024-11-13", 1, 41)),
-    ("bluefin", "latest", "bluefin", version("latest-20260502", "2026-05-02")),
-    ("bluefin-lts", "lts", "bluefin", version("lts.20250808", "2025-08-08")),
-    ("bluefin-lts", "lts", "bluefin", version("lts-20250602", "2025-06-02")),
-    ("bazzite", "testing", "bazzite", version("testing-44.20260709.1", "2026-07-09", 1, 44)),
-    ("bazzite", "testing", "bazzite", version("testing-41.20241025.2", "2024-10-25", 2, 41)),
-    ("bazzite", "stable", "bazzite", version("44.20260713", "2026-07-13", major=44)),
-    ("bazzite", "stable", "bazzite", version("44.20260501.1", "2026-05-01", 1, 44)),
-    ("ucore", "lts", "ucore", version("lts-20260720", "2026-07-20")),
-    ("ucore", "testing", "ucore", version("testing-20260821", "2026-08-21")),
-    ("ucore", "stable", "ucore", version("stable-20260720", "2026-07-20")),
-    ("ucore", "stable", "ucore-nvidia", version("stable-nvidia-20260720", "2026-07-20")),
-    ("ucore", "stable", "ucore-nvidia-lts", version("stable-nvidia-lts-20260720", "2026-07-20")),
-]
+# ------------------------------------------------ what is no dated tag, beside the spellings of test_explaining.py
 
 NEVER = [
     "sha256-" + "0" * 64,
@@ -70,9 +49,6 @@ NEVER = [
     "lts-hwe-testing-50.20260624",
     "stream10-testing.20260621",
     "10-20260606",
-    "unstable-44.20260819.1",
-    "stable-daily-20241112.1",
-    "stable-daily-44.20260623",
     "stable-20260231",
     "stable-2026062",
     "stable-202606231",
@@ -102,18 +78,6 @@ def reads(project: str, tag: str, *, only: str | None = None) -> list[tuple[str,
         if (read := stream.read(tag, variant))
     ]
     return [row for row in found if only is None or row[0] == only]
-
-
-@pytest.mark.parametrize(
-    ("project", "stream", "variant", "expected"), READ, ids=lambda value: getattr(value, "tag", None)
-)
-def test_a_dated_tag_is_read_by_its_stream_and_no_other(
-    project: str, stream: str, variant: str, expected: Version
-) -> None:
-    found = reads(project, expected.tag)
-
-    assert (stream, variant, expected) in found
-    assert {(name, read) for name, _, read in found} == {(stream, expected)}
 
 
 @pytest.mark.parametrize("tag", NEVER)

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 
 from relman.config.channels import channel_tables, plugin_tables
 from relman.config.lines import key_lines
+from relman.config.merging import Layer
 from relman.config.problems import Problems
+from relman.config.profiles import profiled
 from relman.config.references import check_gates, check_references
 from relman.config.tables import FileTable, StreamTable
 from relman.config.values import DEFAULT_TITLE, Config, GroupRule, LedgerBranch, MajorRule, Notes, Packages
@@ -47,7 +49,10 @@ def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"`{file}` is not TOML: {error}") from error
-    problems = Problems(file.name, key_lines(text))
+    slots = tuple(slots)
+    own = Layer(file.name, str(file), data, key_lines(text))
+    data, origins = profiled(own, {slot.type for slot in slots if slot.kind == "plugin"})
+    problems = Problems(file.name, origins)
     theirs = {key: data[key] for key in _THEIRS if key in data}
     ours = _filled({key: value for key, value in data.items() if key not in _THEIRS}, (), problems)
     data = {**ours, **theirs}
@@ -56,7 +61,6 @@ def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
         tables = FileTable.model_validate(data)
     except ValidationError as error:
         problems.add_all(error, FileTable)
-    slots = tuple(slots)
     check_references(data, problems)
     check_gates(data, slots, problems)
     channels = channel_tables(data, slots, problems)

@@ -9,17 +9,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from relman.config.lines import Path, line_of
+from relman.config.lines import Path
+from relman.config.merging import Origin
 from relman.settings import SECRET_KEYS
 
 
 class Problems:
-    """Gathers every fault of one file, each with its line."""
+    """Gathers every fault of a configuration, each with its line, in the file or in the profile that it is in."""
 
-    def __init__(self, file: str, lines: Mapping[Path, int]) -> None:
+    def __init__(self, file: str, origins: Mapping[Path, Origin]) -> None:
         self._file = file
-        self._lines = lines
-        self._found: list[tuple[int, str]] = []
+        self._origins = origins
+        self._found: list[tuple[bool, int, str]] = []
         self._settled: set[Path] = set()
 
     def add(self, path: Path, message: str, *, last_word: bool = False) -> None:
@@ -28,8 +29,9 @@ class Problems:
             return
         if last_word:
             self._settled.add(path)
-        line = line_of(self._lines, path) or 1
-        self._found.append((line, f"{self._file}:{line}: {_dotted(path)}: {message}"))
+        origin, said = self._origin(path)
+        where = f"{origin.file}:{origin.line}: {_dotted(said)}"
+        self._found.append((origin.file != self._file, origin.line, f"{where}: {message}"))
 
     def add_all(
         self, error: ValidationError, model: type[BaseModel], prefix: Path = (), *, but: Collection[str] = ()
@@ -53,8 +55,15 @@ class Problems:
                 self.add(prefix + location, shown + message[:1].lower() + message[1:])
 
     def lines(self) -> tuple[str, ...]:
-        """Every fault, once, in the order of the file."""
-        return tuple(dict.fromkeys(text for _, text in sorted(self._found, key=lambda found: found[0])))
+        """Every fault, once, in the order of the file; then those of the profile."""
+        return tuple(dict.fromkeys(text for *_, text in sorted(self._found, key=lambda found: found[:2])))
+
+    def _origin(self, path: Path) -> tuple[Origin, Path]:
+        """Where ``path``, or the nearest thing around it, was written, and what it is called there."""
+        for length in range(len(path), 0, -1):
+            if origin := self._origins.get(path[:length]):
+                return origin, origin.path + path[length:]
+        return Origin(self._file, 1, ()), path
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -76,6 +76,13 @@ AddressText = Annotated[str, AfterValidator(_address)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
+class ProfileTable(Table):
+    """`[profile]`."""
+
+    name: Text
+    without: tuple[Text, ...] = ()
+
+
 class ProjectTable(Table):
     """`[project]`."""
 
@@ -246,6 +253,7 @@ class LedgerTable(Table):
 class FileTable(Table):
     """The whole file. Channels and plugins' own tables are checked against the plugins that understand them."""
 
+    profile: ProfileTable | None = None
     project: ProjectTable
     registry: RegistryTable | None = None
     variants: tuple[VariantTable, ...] = ()
@@ -260,6 +268,11 @@ class FileTable(Table):
     publish: tuple[dict[str, Any], ...] = ()
     announce: tuple[dict[str, Any], ...] = ()
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
 
 Kind = Literal["publish", "announce"]

@@ -115,7 +115,13 @@ def packages_document(reference: str, found: Contents) -> PackagesDocument:
 
 
 class TagDocument(TypedDict):
-    """A tag as the streams read it; ``kind`` is `unread` where none does."""
+    """A tag as the streams read it; ``kind`` is `unread` where none does, and ``reason`` says why.
+
+    ``stream``, ``variant`` and ``pattern`` are those of the first reading; ``streams`` are all that read it, and
+    ``variants`` all that have this tag alike. ``order`` counts the builds of its stream and variant: 1 is the newest.
+    ``digest`` is only there with `--digests`. ``alias_of`` is the tag that stands for the same build, where this is
+    another spelling: of one digest where digests are known, else of one (stream, date, point).
+    """
 
     tag: str
     kind: Literal["dated", "moving", "unread"]
@@ -124,13 +130,23 @@ class TagDocument(TypedDict):
     date: str | None
     point: int | None
     major: int | None
+    streams: list[str]
+    variants: list[str]
+    pattern: str | None
+    order: int | None
+    digest: str | None
+    alias_of: str | None
+    reason: str | None
 
 
 class TagsDocument(TypedDict):
-    """All tags of a repository: those that streams read first, then the others."""
+    """All tags of a repository: those that streams read first, each stream's moving ones before the others by day.
+
+    ``repository`` is `null` for a list from a file that was read for no repository in particular.
+    """
 
     schema: Literal["relman.tags/1"]
-    repository: str
+    repository: str | None
     tags: list[TagDocument]
 
 

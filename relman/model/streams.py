@@ -97,6 +97,10 @@ class TagPattern:
         point, major = found.get("point"), found.get("major")
         return Version(tag, day, int(point) if point else 0, int(major) if major else None)
 
+    def fits(self, tag: str, suffix: str = "") -> bool:
+        """Whether ``tag`` has this shape, whatever its day: what can be asked of tags that move, which have none."""
+        return _expression(self, suffix).fullmatch(tag) is not None
+
     def make(self, suffix: str, *, today: dt.date, build: Version | None, point: int | None = None) -> str:
         """The tag for a variant; ``{date}`` and ``{major}`` come from ``build``, the candidate's own dated tag.
 
@@ -218,9 +222,17 @@ class Stream:
         """The tag that says what the stream holds."""
         return self.tags[0]
 
+    def tag(self, variant: Variant) -> str:
+        """The tag that says what the stream holds of ``variant``."""
+        return self.primary.make(variant.suffix, today=dt.date.min, build=None)  # it names no day and no major
+
     def read(self, tag: str, variant: Variant) -> Version | None:
         """What ``tag`` says, by the first pattern that reads it; `None` for tags of another shape."""
         return next((v for p in self.versions if (v := p.read(tag, variant.suffix))), None)
+
+    def moving(self, tag: str, variant: Variant) -> TagPattern | None:
+        """The pattern of the stream's own tags, which move, that ``tag`` is one of; else `None`."""
+        return next((pattern for pattern in self.tags if pattern.fits(tag, variant.suffix)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,10 @@ class Templates:
         """What fills in an address given as a template. Whatever is filled in is quoted. Raises `ConfigError`."""
         template = self._compiled(self._environment.overlay(finalize=_quoted), source)
         return lambda values: self._rendered(template, values)
+
+    def command(self, source: str, /, **values: object) -> str:
+        """A command line given as a template. Each value that is filled in is one word of the shell, or part of one."""
+        return self._inline(self._environment.overlay(finalize=_word), source, values)
 
     def check(self, template: str) -> None:
         """Read a template without rendering it. Raises `ConfigError` where it cannot be read."""
@@ -177,6 +182,15 @@ def _lowered(message: str) -> str:
 def _shown(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 80 else line[:79] + "…"
+
+
+def _word(value: object) -> str:
+    """The value, quoted for a shell where it has to be."""
+    if value is None or not str(value):
+        raise ValueError("a command line cannot do with an empty value")
+    if not str(value).isprintable():
+        raise ValueError("a control character cannot stand in a command line")
+    return shlex.quote(str(value))
 
 
 def _segment(value: object) -> str:
