@@ -22,9 +22,7 @@ from relman.cache import ContentsCache
 from relman.channel import Channel, ReadingChannel
 from relman.compact.lists import SOURCE as OWN_LISTS
 from relman.config import ChannelTable, Config
-from relman.documents.changelog import changelog_from_document
 from relman.documents.contents import contents_bytes, contents_from_bytes
-from relman.documents.reading import PLAN_LIMIT, read_json
 from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError, Unequipped
 from relman.hookspecs import ContentsSource, Executor, Slot
 from relman.http import Client
@@ -90,17 +88,6 @@ class Lifecycle:
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that the stream had before."""
         return self._resolver.published(stream, version, since=since)
-
-    def recorded(self, stream: Stream, version: str) -> tuple[Record, Changelog] | None:
-        """A release of ``stream`` as the ledger keeps it: its record and the changelog that it was announced with.
-
-        `None` where there is no such record, or none with a changelog.
-        """
-        for record in self.ledger.records(stream.name):
-            if version in (record.version, record.id) and (content := self.ledger.changelog_of(record)) is not None:
-                what = f"the changelog of `{record.name}`"
-                return record, changelog_from_document(read_json(content, what=what, limit=PLAN_LIMIT), what=what)
-        return None
 
     def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """What is inside each image, compared with what was inside its predecessor."""

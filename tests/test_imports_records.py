@@ -24,6 +24,7 @@ from relman.model.record import Imported, Record, RecordedVariant, RecordState
 from relman.model.release import imported_id, release_id
 from relman.render.escaping import cleaned
 from relman.testing import MemoryRegistry
+from relman.walk.recorded import recorded
 from tests import changelogs, published
 from tests.notes_reading import notes as rendered
 from tests.published import notes
@@ -253,8 +254,8 @@ def test_an_imported_release_is_shown_as_it_was_recorded_without_its_images(worl
         stream = walk.config.stream("stable")
         with pytest.raises(NotFound):
             walk.published(stream, made.version)
-        found = walk.recorded(stream, made.version)
-        missing = walk.recorded(stream, "stable-20200101")
+        found = recorded(walk.ledger, "stable", made.version)
+        missing = recorded(walk.ledger, "stable", "stable-20200101")
 
     assert found is not None
     assert (found[0], found[1].groups, missing) == (made, changelogs.small().groups, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import click
 
 from relman.cli import github
@@ -14,8 +16,12 @@ from relman.errors import NotFound, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.changelog import Changelog
 from relman.model.oci import Platform
-from relman.model.release import Release
+from relman.model.record import Record
+from relman.model.streams import Stream
 from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
+from relman.walk.given import GivenSbom
+from relman.walk.joining import join
+from relman.walk.recorded import recorded, steps_between
 
 
 @click.command()
@@ -54,18 +60,13 @@ def changelog(
     introduction = read_note(note)
     wanted, given = parse_platforms(platforms), parse_sboms(sboms)
     with lifecycle(needs_config=stream is not None) as walk:
-        id: str | None
-        if stream is not None and to is not None and since is None and not given:
-            made, id, changed = _of_release(walk, stream, to, wanted, introduction)
-        else:
+        if stream is None:
             with working("reading what is in the images"):
-                if stream is not None:
-                    release, pairs = _of_stream(walk, stream, since, to, wanted)
-                    walk.stand_in(given, release)
-                else:
-                    release, pairs = None, _of_two(walk, before or "", after or "", wanted)
-                made = walk.compose(walk.inspect(pairs), release, note=introduction)
-            id, changed = (release.id, release.changed) if release else (None, True)
+                made = walk.compose(walk.inspect(_of_two(walk, before or "", after or "", wanted)), note=introduction)
+            id, changed = None, True
+        else:
+            asked = _Asked(since, to, wanted, introduction, given)
+            made, id, changed = _of_stream(walk, walk.config.stream(stream), asked)
         renderer = walk.renderer(made, id)
         write(renderer.notes(format_, limit=limit, full=full), output)
         if format_ == "markdown":
@@ -73,36 +74,77 @@ def changelog(
         github.outputs(_outputs(made, id, changed=changed, notes_file=output))
 
 
-def _of_release(
-    walk: Lifecycle, name: str, version: str, platforms: tuple[Platform, ...], note: str | None
-) -> tuple[Changelog, str, bool]:
-    """A release of before: of its images; as it is recorded where it was imported, or where they are gone."""
-    stream = walk.config.stream(name)
-    kept = walk.recorded(stream, version)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked of a stream's notes: from where, up to which release, on which platforms, and with what."""
+
+    since: str | None
+    to: str | None
+    platforms: tuple[Platform, ...]
+    note: str | None
+    given: tuple[GivenSbom, ...]
+
+
+_Made = tuple[Changelog, str | None, bool]
+"""A changelog, the id of its release, and whether that would change anything."""
+
+
+def _of_stream(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
+    """From the images where they are there, else from the notes on record, joined where it takes several."""
+    kept = recorded(walk.ledger, stream.name, asked.to) if asked.to else None
+    lost = "it was published before relman, and imported"
     if kept is None or kept[0].imported is None:
         try:
-            with working("reading what is in the images"):
-                release, pairs = _of_stream(walk, name, None, version, platforms)
-                return walk.compose(walk.inspect(pairs), release, note=note), release.id, release.changed
+            return _of_images(walk, stream, asked)
         except NotFound as error:
-            if kept is None:
+            lost = error.message
+            made = _of_records(walk, stream, asked, kept)
+            if made is None:
                 raise
-            say(f"note: {error.message}: these are the notes as they were recorded")
-    record, made = kept
-    if note or platforms:
-        option = "--note" if note else "--platform"
-        raise UsageError(f"`{option}` cannot change `{record.version}`: its notes are shown as they are recorded")
-    return made, record.id, True
+    else:
+        made = _of_records(walk, stream, asked, kept)
+    if made is None:
+        raise NotFound(
+            f"`--from {asked.since}`: there are no notes of every release from there to `{asked.to}`",
+            hint=f"`relman records` lists the releases of `{stream.name}`",
+        )
+    option = "--note" if asked.note else "--platform" if asked.platforms else "--sbom" if asked.given else None
+    if option:
+        raise UsageError(f"`{option}` cannot change notes that are shown as they were recorded ({lost})")
+    say(f"note: {lost}: these are the notes as they were recorded")
+    return made
 
 
-def _of_stream(
-    walk: Lifecycle, name: str, since: str | None, to: str | None, platforms: tuple[Platform, ...]
-) -> tuple[Release, tuple[Pair, ...]]:
-    stream = walk.config.stream(name)
-    release = walk.published(stream, to, since=since) if to else walk.resolve(stream, since=since)
-    for sentence in release.assumed:
-        say(f"note: {sentence}")
-    return release, pairs_of_release(release, platforms)
+def _of_images(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
+    """Raises `NotFound` where an image is gone, or all that a jump begins with are."""
+    with working("reading what is in the images"):
+        if asked.to:
+            release = walk.published(stream, asked.to, since=asked.since)
+        else:
+            release = walk.resolve(stream, since=asked.since)
+        for sentence in release.assumed:
+            say(f"note: {sentence}")
+        pairs = pairs_of_release(release, asked.platforms)
+        walk.stand_in(asked.given, release)
+        compared = walk.inspect(pairs)
+    if asked.since and not any(one.diff for one in compared):
+        raise NotFound(f"the images of `{asked.since}` are gone, and so are the lists of what was in them")
+    return walk.compose(compared, release, note=asked.note), release.id, release.changed
+
+
+def _of_records(walk: Lifecycle, stream: Stream, asked: _Asked, kept: tuple[Record, Changelog] | None) -> _Made | None:
+    """The notes of ``kept``, or those of all releases on the way to it or to what waits; `None` where some lack."""
+    if asked.since is None:
+        return (kept[1], kept[0].id, True) if kept else None
+    steps = steps_between(walk.ledger, stream.name, asked.since, asked.to)
+    if steps is None:
+        return None
+    id: str | None = kept[0].id if kept else None
+    if asked.to is None:
+        last, id, _ = _of_images(walk, stream, replace(asked, since=None))
+        steps = (*steps, last)
+    traits = {variant.name: variant.traits for variant in walk.config.variants}
+    return join(steps, traits, walk.config.groups), id, True
 
 
 def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Pair, ...]:
