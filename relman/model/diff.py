@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relman.model.contents import Identity
@@ -29,7 +29,8 @@ class Change:
     """One changed package with all its versions before and after, each in order; an empty side is not installed.
 
     ``source`` is the source package's name and ``vendor`` who built the later side, where that is known.
-    ``arch_before``, ``vendor_before`` and ``name_before`` are set only where that, too, changed.
+    ``arch_before``, ``vendor_before`` and ``name_before`` are set only where that, too, changed. Two changes are equal
+    whether or not their sources know the vendor: it is no part of what changed.
     """
 
     kind: ChangeKind
@@ -43,7 +44,7 @@ class Change:
     arch_before: str | None = None
     vendor_before: str | None = None
     name_before: str | None = None
-    vendor: str | None = None
+    vendor: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.before and not self.after:

@@ -252,7 +252,7 @@ class _Judge:
 
     def change(self, before: tuple[Package, ...], after: tuple[Package, ...]) -> Change | None:
         """The row of a package; an empty side is not installed. `None` where nothing changed."""
-        if before == after:
+        if before == after and not self.modules.on_both_sides:
             return None
         if before and after and not self.every_version:
             old, new = _meet(before, after) or (before[-1], after[-1])

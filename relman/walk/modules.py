@@ -18,6 +18,11 @@ class Modules:
         self.notes: list[str] = []
         """One for each package that `changed` found."""
 
+    @property
+    def on_both_sides(self) -> bool:
+        """Whether both sides give any."""
+        return bool(self._before and self._after)
+
     def changed(self, identity: Identity) -> bool:
         """Whether ``identity`` was built for another module or stream, which is noted."""
         key = str(identity)

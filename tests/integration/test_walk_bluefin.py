@@ -489,7 +489,8 @@ def test_subjects_stay_harmless_wherever_they_are_printed(layouts: Set, format_:
     inline = [child for token in tokens for child in token.children or ()]
 
     links = [str(child.attrs["href"]) for child in inline if child.type == "link_open"]
-    ours = ("https://github.com/ublue-os/bluefin/commit/", *PACKAGE_PAGES)
+    project = "https://github.com/ublue-os/bluefin"
+    ours = (f"{project}/commit/", f"{project}/issues/", *PACKAGE_PAGES)
     assert [link for link in links if not link.startswith(ours)] == []
     assert [child for child in inline if child.type in ("image", "html_inline")] == []
     blocks = "".join(token.content for token in tokens if token.type == "html_block")
