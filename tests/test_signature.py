@@ -63,7 +63,7 @@ def image(registry: MemoryRegistry) -> Digest:
 
 
 def said(registry: MemoryRegistry, image: Digest, demand: Demand, repository: Repository = OS) -> tuple[State, str]:
-    verdict = judge(registry, repository, image, (image,), demand)
+    verdict = judge(registry, repository.digest(image), (image,), (demand,))
     return verdict.state, verdict.reason
 
 
@@ -85,22 +85,18 @@ def test_a_signature_by_the_key_for_the_name_is_accepted_and_said(
 ) -> None:
     signer.sign(registry, OS, image)
 
-    verdict = judge(registry, OS, image, (image,), asked(signer))
+    verdict = judge(registry, OS.digest(image), (image,), (asked(signer),))
 
     assert (verdict.state, verdict.reason) == (State.PASSED, "signed for `ghcr.io/acme/os:stable` as the policy asks")
-    assert verdict.evidence == {
-        "name": "ghcr.io/acme/os:stable",
-        "asked_by": "the policy",
-        "signed": [
-            {
-                "digest": image,
-                "key": PublicKey(signer.pem).fingerprint,
-                "layout": tag_of(image),
-                "identity": "ghcr.io/acme/os",
-                "accepted_by": "matchRepository",
-            }
-        ],
+    signed = {
+        "digest": image,
+        "key": PublicKey(signer.pem).fingerprint,
+        "layout": tag_of(image),
+        "identity": "ghcr.io/acme/os",
+        "accepted_by": "matchRepository",
     }
+    name = {"name": "ghcr.io/acme/os:stable", "asked_by": "the policy", "signed": [signed]}
+    assert verdict.evidence == {"names": [name]}
 
 
 def test_one_good_signature_among_others_is_enough(registry: MemoryRegistry, image: Digest) -> None:
@@ -308,7 +304,7 @@ def test_an_index_needs_signatures_of_its_own_and_of_each_platform(registry: Mem
     index = put_index(registry, OS, parts)
 
     def verdict(demand: Demand) -> tuple[State, str]:
-        found = judge(registry, OS, index, parts, demand)
+        found = judge(registry, OS.digest(index), parts, (demand,))
         return found.state, found.reason
 
     ALICE.sign(registry, OS, parts[0])

@@ -8,6 +8,7 @@ the stream has and whoever overrides them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from relman.model.plan import Action, GateResult, Stage, State, action_key
 from relman.model.release import Candidate
@@ -15,6 +16,9 @@ from relman.plugin import ActionsContext, GatesContext, RegistryReader, RelmanEr
 from relman_plugins.gates.signature.executor import VerifyExecutor, payload
 from relman_plugins.gates.signature.judge import Verdict, judge
 from relman_plugins.gates.signature.rule import Demands, demands
+
+_AT_ONCE = 8
+"""Candidates that are looked at at the same time."""
 
 
 @hookimpl
@@ -24,8 +28,10 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     if not rules or context.signature is None:
         return
     asked = demands(context.signature)
-    for candidate in context.release.candidates:
-        verdict = _verdict(context.registry, candidate, asked)
+    candidates = context.release.candidates
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as workers:
+        verdicts = list(workers.map(lambda candidate: _verdict(context.registry, candidate, asked), candidates))
+    for candidate, verdict in zip(candidates, verdicts, strict=True):
         for rule in rules:
             yield GateResult(
                 rule.name,
@@ -39,19 +45,12 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
 
 def _verdict(reader: RegistryReader, candidate: Candidate, asked: Demands) -> Verdict:
     image = candidate.image
-    verdicts = []
+    platforms = [part.manifest.digest for part in image.platforms]
     try:
-        for demand in asked(candidate):
-            platforms = (part.manifest.digest for part in image.platforms)
-            verdict = judge(reader, image.reference.repository, image.digest, platforms, demand)
-            if not verdict.good:
-                return verdict
-            verdicts.append(verdict)
+        return judge(reader, image.reference, platforms, asked(candidate))
     except RelmanError as error:
         hint = f" ({error.hint})" if error.hint else ""
         return Verdict(State.ERROR, f"{error.message}{hint}")
-    reason = "; ".join(verdict.reason for verdict in verdicts)
-    return Verdict(State.PASSED, reason, {"names": [verdict.evidence for verdict in verdicts]})
 
 
 @hookimpl

@@ -42,17 +42,14 @@ class VerifyExecutor:
         """Look, and write nothing. Raises `GateClosed` with the reason where a host would refuse the image."""
         image = parse_reference(action.text("reference"))
         assert image.digest
-        said = []
-        for demand in _demands(action):
-            verdict = judge(writer, image.repository, image.digest, _platforms(action), demand)
-            if not verdict.good:
-                how = "cannot be verified" if verdict.state is State.ERROR else "would be refused by hosts"
-                raise GateClosed(
-                    f"`{image.repository}@{image.digest.short}` {how}, so no tag moves: {verdict.reason}",
-                    hint="sign it, or mend [signature] and make a new plan",
-                )
-            said.append(verdict.reason)
-        return Receipt.of(action, ReceiptState.DONE, remote_id=str(image), detail="; ".join(said))
+        verdict = judge(writer, image, _platforms(action), _demands(action))
+        if not verdict.good:
+            how = "cannot be verified" if verdict.state is State.ERROR else "would be refused by hosts"
+            raise GateClosed(
+                f"`{image.repository}@{image.digest.short}` {how}, so no tag moves: {verdict.reason}",
+                hint="sign it, or mend [signature] and make a new plan",
+            )
+        return Receipt.of(action, ReceiptState.DONE, remote_id=str(image), detail=verdict.reason)
 
     def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
         """Nothing was written that could be read back."""

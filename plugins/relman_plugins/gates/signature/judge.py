@@ -5,10 +5,11 @@ Source: containers/image, `signature` (`prSigstoreSigned.isRunningImageAllowed`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from relman.model.oci import Digest, Repository
+from relman.model.oci import Digest, Reference, Repository
 from relman.model.plan import State
 from relman.plugin import RegistryReader
 from relman_plugins.gates.signature import keyless
@@ -18,13 +19,18 @@ from relman_plugins.gates.signature.demand import Demand, Kind, Requirement
 from relman_plugins.gates.signature.keys import PublicKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signed:
     """Where a manifest is, and what it is."""
 
     reader: RegistryReader
     repository: Repository
     digest: Digest
+
+    @cached_property
+    def signatures(self) -> tuple[Simple, ...]:
+        """Those that hosts see, read once."""
+        return signatures_of(self.reader, self.repository, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +47,35 @@ class Verdict:
         return self.state is State.PASSED
 
 
-def judge(
-    reader: RegistryReader, repository: Repository, digest: Digest, platforms: Iterable[Digest], demand: Demand
-) -> Verdict:
-    """Whether the image ``digest``, as it lies in ``repository``, may be pulled as ``demand`` has it.
+def judge(reader: RegistryReader, image: Reference, platforms: Iterable[Digest], demands: Iterable[Demand]) -> Verdict:
+    """Whether a pinned image, as it lies in its repository, may be pulled as each of ``demands`` has it.
 
-    ``platforms`` are the manifests of an index, or the image's own digest. What the registry's reader raises passes
-    through.
+    ``platforms`` are the manifests of an index, or the image's own digest. The first demand that is not met decides.
+    What the registry's reader raises passes through.
     """
-    others = [child for child in dict.fromkeys(platforms) if child != digest] if demand.each_platform else []
-    found: list[Mapping[str, object]] = []
-    for one in (digest, *others):
-        verdict = _all_of(Signed(reader, repository, one), demand)
+    assert image.digest
+    manifests = [Signed(reader, image.repository, one) for one in dict.fromkeys((image.digest, *platforms))]
+    names: list[Mapping[str, object]] = []
+    reasons: list[str] = []
+    for demand in demands:
+        verdict = _each(manifests if demand.each_platform else manifests[:1], demand)
         if not verdict.good:
-            which = f"the platform's manifest {one.short}, which podman and skopeo verify: " if one != digest else ""
-            more = "; sign it too: `cosign sign --recursive`" if one != digest and verdict.state is State.FAILED else ""
+            return verdict
+        names.append(verdict.evidence)
+        reasons.append(verdict.reason)
+    return Verdict(State.PASSED, "; ".join(reasons), {"names": names})
+
+
+def _each(manifests: Sequence[Signed], demand: Demand) -> Verdict:
+    found: list[Mapping[str, object]] = []
+    for one in manifests:
+        verdict = _all_of(one, demand)
+        if not verdict.good:
+            platform = one is not manifests[0]
+            which = f"the platform's manifest {one.digest.short}, which podman and skopeo verify: " if platform else ""
+            more = "; sign it too: `cosign sign --recursive`" if platform and verdict.state is State.FAILED else ""
             return Verdict(verdict.state, f"`{demand.name}`: {which}{verdict.reason}{more}", verdict.evidence)
-        found.append({"digest": one, **verdict.evidence})
+        found.append({"digest": one.digest, **verdict.evidence})
     return Verdict(
         State.PASSED,
         f"signed for `{demand.name}` as {demand.source} asks",
@@ -93,11 +111,10 @@ def _one(image: Signed, requirement: Requirement, demand: Demand) -> Verdict:
 
 
 def _by_key(image: Signed, requirement: Requirement, demand: Demand) -> Verdict:
-    signatures = signatures_of(image.reader, image.repository, image.digest)
-    if not signatures:
+    if not image.signatures:
         return _unsigned(image, requirement.keys)
     refused: list[str] = []
-    for signature in signatures:
+    for signature in image.signatures:
         try:
             return Verdict(State.PASSED, "", _accepted(image.digest, signature, requirement, demand))
         except ValueError as error:
@@ -158,7 +175,7 @@ def _unsigned(image: Signed, keys: Iterable[PublicKey]) -> Verdict:
 
 
 def _without_key(image: Signed, requirement: Requirement, demand: Demand) -> Verdict:
-    if not signatures_of(image.reader, image.repository, image.digest):
+    if not image.signatures:
         return _unsigned(image, ())
     reference = image.repository.digest(image.digest)
     try:
