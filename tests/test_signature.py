@@ -123,6 +123,10 @@ def test_one_good_signature_among_others_is_enough(registry: MemoryRegistry, ima
         (lambda r, d: ALICE.sign(r, OS, d, payload=b"\xff"), "codec can't decode"),
         (lambda r, d: ALICE.sign(r, OS, d, payload=b"[" * 50_000), "nested too deeply"),
         (lambda r, d: ALICE.sign(r, OS, d, payload=simple_payload(d, str(OS), extra=1)), "should not have `extra`"),
+        (
+            lambda r, d: ALICE.sign(r, OS, d, payload=simple_payload(d, str(OS)).replace(b"cosign", b"atomic")),
+            "it is a `atomic container image signature`",
+        ),
         (lambda r, d: put_signature(r, OS, d, simple_payload(d, str(OS)), "!!"), "it is not base64"),
         (lambda r, d: put_signature(r, OS, d, simple_payload(d, str(OS)), None), "has no signature in its annotations"),
         (
@@ -130,7 +134,7 @@ def test_one_good_signature_among_others_is_enough(registry: MemoryRegistry, ima
             "no signature was made with the key",
         ),
     ],
-    ids=["none", "key", "digest", "name", "cut", "bytes", "deep", "fields", "base64", "annotation", "short"],
+    ids=["none", "key", "digest", "name", "cut", "bytes", "deep", "fields", "type", "base64", "annotation", "short"],
 )
 def test_what_a_host_would_refuse_is_refused_with_its_reason(
     registry: MemoryRegistry, image: Digest, wrong: Callable[[MemoryRegistry, Digest], None], reason: str
@@ -441,6 +445,20 @@ def test_the_policy_counts_together_with_what_hosts_look_for(
 
     assert (result.gate, result.variant, result.digest, result.state) == ("signature", "os", project.image, state)
     assert reason in result.reason
+
+
+def test_a_policy_asks_for_each_platform_and_keys_alone_for_what_the_tag_points_at(project: Project) -> None:
+    parts = [put_image(project.registry, OS, platform=name) for name in ("linux/amd64", "linux/arm64")]
+    index = put_index(project.registry, OS, parts, tags=["testing"])
+    rule = project.policy(key_of(ALICE, type="matchRepository"))
+    ALICE.sign(project.registry, OS, index)
+
+    alone = project.gate(rule).state, project.gate(project.keys(ALICE)).state
+    for part in parts:
+        ALICE.sign(project.registry, OS, part)
+
+    assert alone == (State.FAILED, State.PASSED)
+    assert project.gate(rule).state is State.PASSED
 
 
 def test_a_policy_without_registries_d_is_refused_as_hosts_would(project: Project) -> None:

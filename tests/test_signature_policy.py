@@ -76,6 +76,12 @@ OS, STABLE, TESTING = "ghcr.io/acme/os", "ghcr.io/acme/os:stable", "ghcr.io/acme
 @pytest.mark.parametrize(
     ("rule", "pulled", "signed", "accepted"),
     [
+        (
+            {"type": "remapIdentity", "prefix": "mirror:5000/m", "signedPrefix": "ghcr.io/acme/o"},
+            "mirror:5000/ms:stable",
+            STABLE,
+            False,
+        ),
         ({"type": "matchExact"}, STABLE, STABLE, True),
         ({"type": "matchExact"}, STABLE, TESTING, False),
         ({"type": "matchExact"}, STABLE, OS, False),
