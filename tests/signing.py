@@ -31,7 +31,7 @@ def simple_payload(digest: str, reference: str, **more: Any) -> bytes:
         "image": {"docker-manifest-digest": digest},
         "type": "cosign container image signature",
     }
-    return json.dumps({"critical": critical, "optional": None, **more}).encode()
+    return json.dumps({"critical": critical, "optional": None} | more).encode()
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,14 @@ def test_one_good_signature_among_others_is_enough(registry: MemoryRegistry, ima
         (lambda r, d: ALICE.sign(r, OS, d, reference="ghcr.io/acme/other"), "is for the name `ghcr.io/acme/other`"),
         (lambda r, d: ALICE.sign(r, OS, d, payload=b"{"), "Expecting property name"),
         (lambda r, d: ALICE.sign(r, OS, d, payload=b"\xff"), "codec can't decode"),
+        (
+            lambda r, d: ALICE.sign(r, OS, d, payload=simple_payload(d, str(OS), optional={"timestamp": 1e308})),
+            "`timestamp` is no whole number",
+        ),
+        (
+            lambda r, d: ALICE.sign(r, OS, d, payload=simple_payload(d, str(OS), optional={"creator": 1})),
+            "`creator` is not a text",
+        ),
         (lambda r, d: ALICE.sign(r, OS, d, payload=b"[" * 50_000), "nested too deeply"),
         (lambda r, d: ALICE.sign(r, OS, d, payload=simple_payload(d, str(OS), extra=1)), "should not have `extra`"),
         (
@@ -134,7 +142,22 @@ def test_one_good_signature_among_others_is_enough(registry: MemoryRegistry, ima
             "no signature was made with the key",
         ),
     ],
-    ids=["none", "key", "digest", "name", "cut", "bytes", "deep", "fields", "type", "base64", "annotation", "short"],
+    ids=[
+        "none",
+        "key",
+        "digest",
+        "name",
+        "cut",
+        "bytes",
+        "time",
+        "creator",
+        "deep",
+        "fields",
+        "type",
+        "base64",
+        "annotation",
+        "short",
+    ],
 )
 def test_what_a_host_would_refuse_is_refused_with_its_reason(
     registry: MemoryRegistry, image: Digest, wrong: Callable[[MemoryRegistry, Digest], None], reason: str
@@ -639,7 +662,7 @@ def test_every_demand_survives_in_a_plan(project: Project) -> None:
         key_of(ALICE),
         {"type": "reject"},
         {"type": "insecureAcceptAnything"},
-        {"type": "signedBy", "keyPath": "x"},
+        {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "x"},
     )
     candidate = project.candidate()
     for rule in (

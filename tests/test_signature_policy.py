@@ -236,7 +236,7 @@ def test_a_key_that_is_not_there_is_an_error_that_says_where_it_was_looked_for(t
         ({"type": "signedBy", "keyType": "GPGKeys", "keyPath": "x"}, "GPG"),
         ({"type": "signedBaseLayer", "baseLayerIdentity": {}}, "no host implements"),
         ({"type": "sigstoreSigned", "fulcio": {}, "rekorPublicKeyPath": "x"}, "`fulcio`"),
-        ({"type": "sigstoreSigned", "keyPath": "x", "rekorPublicKeyData": "x"}, "`rekorPublicKeyData`"),
+        ({"type": "sigstoreSigned", "keyPath": "x", "rekorPublicKeyData": "AAAA"}, "`rekorPublicKeyData`"),
         ({"type": "sigstoreSigned", "pki": {}}, "`pki`"),
     ],
 )
@@ -277,15 +277,31 @@ def test_a_policy_that_hosts_would_refuse_is_refused(tmp_path: Path, text: str) 
     "entry",
     [
         {"type": "sigstoreSigned"},
-        {"type": "sigstoreSigned", "keyData": "", "keyPath": "x"},
+        {"type": "sigstoreSigned", "keyData": "AAAA", "keyPath": "x"},
         {"type": "sigstoreSigned", "keyPaths": []},
         {"type": "sigstoreSigned", "keyData": "%%"},
-        {"type": "sigstoreSigned", "keyData": base64.b64encode(b"\xff").decode()},
         {"type": "sigstoreSigned", "keyPath": 7},
-        {"type": "sigstoreSigned", "keyData": base64.b64encode(b"no key").decode()},
+        {"type": "sigstoreSigned", "keyPath": ""},
+        {"type": "sigstoreSigned", "keyPath": "x", "signedIdentity": {"type": "matchSome"}},
+        {"type": "sigstoreSigned", "fulcio": {}},
+        {"type": "sigstoreSigned", "keyPath": "x", "rekorPublicKeyPath": "x", "rekorPublicKeyData": "AAAA"},
+        {"type": "signedBy", "keyPath": "x"},
+        {"type": "signedBy", "keyType": "GPGKeys"},
     ],
 )
-def test_a_requirement_without_a_good_key_is_refused(tmp_path: Path, entry: dict[str, Any]) -> None:
+def test_one_bad_entry_anywhere_spoils_the_whole_policy_as_it_does_for_hosts(
+    tmp_path: Path, entry: dict[str, Any]
+) -> None:
+    value = {"default": REJECT, "transports": {"docker": {"elsewhere.example": [entry]}}}
+
+    with pytest.raises(ConfigError, match=r"is no policy of"):
+        read_policy(policy(tmp_path, value))
+
+
+@pytest.mark.parametrize("content", [b"no key", b"\xff"])
+def test_a_key_that_is_none_is_an_error_of_its_scope(tmp_path: Path, content: bytes) -> None:
+    entry = {"type": "sigstoreSigned", "keyData": base64.b64encode(content).decode()}
+
     with pytest.raises(ConfigError, match="scope"):
         read_policy(policy(tmp_path, {"default": [entry]})).requirements(Name.parse(STABLE))
 
@@ -349,6 +365,7 @@ def test_a_scope_in_two_files_is_an_error_as_it_is_for_hosts(tmp_path: Path) -> 
         "- docker\n",
         "docker:\n  a.io:\n    use-sigstore-attachments: maybe\n",
         "docker:\n  a.io:\n    use-sigstore-attachments: |\n      true\n",
+        "docker:\n  a.io:\n    use-sigstore-attachments: 'true'\n",
         "docker: text\n",
         "default-docker: text\n",
         "docker:\n  a.io: text\n",

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from relman.errors import ConfigError
 from relman.model.oci import Digest, Reference, Repository, parse_repository
 from relman.model.plan import State
 from relman.model.release import Candidate, TagMove
@@ -275,3 +276,182 @@ def test_a_bundle_by_the_key_is_good_for_cosign_3_and_for_no_host(shop: Shop) ->
     assert "verified against the specified public key" in run(*command, cwd=shop.folder)
     assert shop.hosts(repository, rule)["toplevel"].startswith("refused A signature was required")
     assert "it is signed with the key, but only as a sigstore bundle" in shop.relman(repository, rule).reason
+
+
+POLICIES = [
+    '{"default": [{"type": "sigstoreSigned", "keyPath": "KEY", "signedIdentity": {"type": "matchRepository"}}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPaths": ["WRONG", "KEY"], "signedIdentity": ANY}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPaths": ["WRONG"], "signedIdentity": ANY}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPath": "KEY", "keyPaths": ["KEY"]}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPath": ""}]}',
+    '{"default": [{"type": "sigstoreSigned"}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPath": "KEY", "more": 1}]}',
+    '{"default": [{"type": "sigstoreSigned", "keyPath": "KEY", "keyPath": "KEY"}]}',
+    '{"default": []}',
+    '{"transports": {}}',
+    '{"default": [{"type": "reject"}], "transports": {"docker": {"": [OK]}}}',
+    '{"default": [{"type": "reject"}], "transports": {"docker": {"HOST": [OK]}}}',
+    '{"default": [{"type": "reject"}], "transports": {"docker": {"REPO": [OK], "HOST": [{"type": "reject"}]}}}',
+    '{"default": [OK], "transports": {"docker": {"REPO:stable": [{"type": "reject"}], "REPO": [OK]}}}',
+    '{"default": [OK], "transports": {"docker": {"REPO:testing": [{"type": "reject"}]}}}',
+    '{"default": [{"type": "reject"}], "transports": {"docker": {"REPO/more": [OK]}}}',
+    '{"default": [OK], "transports": {"docker": {"*.0.0.1": [{"type": "reject"}]}}}',
+    '{"default": [OK], "transports": {"docker": {"*.1": [{"type": "reject"}]}}}',
+    '{"default": [OK], "transports": {"docker": {"127.0.0.1": [{"type": "reject"}]}}}',
+    '{"default": [OK], "transports": {"docker": {"x.io": [{"type": "sigstoreSigned"}]}}}',
+    '{"default": [OK], "transports": {"docker": {"x.io": []}}}',
+    '{"default": [OK], "transports": {"docker": {"x.io": [{"type": "signedBy", "keyPath": "x"}]}}}',
+    '{"default": [OK], "transports": {"dir": {"": [{"type": "reject"}]}}}',
+    '{"default": [OK], "transports": {"docker": {}, "docker": {}}}',
+    '{"default": [OK, OK]}',
+    '{"default": [OK, {"type": "reject"}]}',
+    '{"default": [OK, {"type": "insecureAcceptAnything"}]}',
+    '{"default": [OK], "extra": 1}',
+    '{"default": [OK]} trailing',
+    "[]",
+    "",
+]
+
+
+@pytest.mark.parametrize("number", range(len(POLICIES)))
+def test_a_policy_says_to_relman_what_it_says_to_hosts(shop: Shop, number: int, tmp_path: Path) -> None:
+    repository, digest = shop.image()
+    shop.cosign(repository.digest(digest))
+    right, wrong = str(shop.folder / "right.pub"), str(shop.folder / "wrong.pub")
+    text = POLICIES[number].replace("OK", POLICIES[0][len('{"default": [') : -2]).replace("KEY", right)
+    text = (
+        text.replace("WRONG", wrong)
+        .replace("ANY", '{"type": "matchRepository"}')
+        .replace("REPO", str(repository))
+        .replace("HOST", shop.host)
+    )
+    rule = shop.rule(None)
+    assert rule.policy
+    rule.policy.write_text(text)
+    argv = ("hostpolicy", str(rule.policy), str(rule.policy.parent / "registries.d"), f"{repository}:stable")
+
+    hosts = "toplevel allowed" in run(*argv, cwd=shop.folder, code=None)
+    try:
+        ours = shop.relman(repository, rule).good
+    except ConfigError:
+        ours = False
+
+    assert ours is hosts, text
+
+
+ATTACHMENTS = [
+    "",
+    "{}\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: true\n",
+    "docker:\n  HOST: {use-sigstore-attachments: true}\n",
+    'docker:\n  "HOST":\n    use-sigstore-attachments: true # why\n',
+    "docker:\n  HOST:\n    use-sigstore-attachments: yes\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: True\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: 'true'\n",
+    'docker:\n  HOST:\n    use-sigstore-attachments: "true"\n',
+    "docker:\n  HOST:\n    use-sigstore-attachments: 1\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments:\n",
+    "docker:\n  HOST:\n    Use-Sigstore-Attachments: true\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: false\n  REPO:\n    use-sigstore-attachments: true\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: true\n  REPO:\n    lookaside: file:///none\n",
+    "docker:\n  HOST:\n    use-sigstore-attachments: true\n  REPO:\n    use-sigstore-attachments: false\n",
+    "docker:\n  127.0.0.1:\n    use-sigstore-attachments: true\n",
+    "docker:\n  '*.0.0.1':\n    use-sigstore-attachments: true\n",
+    "default-docker:\n  use-sigstore-attachments: true\n",
+    "default-docker:\n  use-sigstore-attachments: true\n  more: 1\n",
+    "---\ndefault-docker:\n    use-sigstore-attachments: on\n",
+    "default-docker:\n  use-sigstore-attachments: true\ndefault-docker:\n  use-sigstore-attachments: true\n",
+    "default-docker:\n use-sigstore-attachments: true\n  lookaside: x\n",
+    "default-docker:\nuse-sigstore-attachments: true\n",
+    "# nothing\n",
+    "default-docker:\n  # use-sigstore-attachments: true\n  lookaside: x#use-sigstore-attachments: true\n",
+    "default-docker: true\n",
+    "more:\n  - 1\n",
+]
+
+
+@pytest.mark.parametrize("number", range(len(ATTACHMENTS)))
+def test_relman_sees_no_signature_that_hosts_do_not_see(shop: Shop, number: int) -> None:
+    """What is refused as YAML that is not read here may well be fine for hosts: that side is the safe one."""
+    repository, digest = shop.image()
+    shop.cosign(repository.digest(digest))
+    rule = shop.rule(MATCH_REPOSITORY)
+    assert rule.policy
+    file = rule.policy.parent / "registries.d" / "all.yaml"
+    file.write_text(ATTACHMENTS[number].replace("HOST", shop.host).replace("REPO", str(repository)))
+    argv = ("hostpolicy", str(rule.policy), str(file.parent), f"{repository}:stable")
+
+    hosts = "toplevel allowed" in run(*argv, cwd=shop.folder, code=None)
+    try:
+        ours: bool | None = shop.relman(repository, rule).good
+    except ConfigError:
+        ours = None
+
+    assert ours in (hosts, None), ATTACHMENTS[number]
+    if ours is None and hosts:
+        assert "{use-" in ATTACHMENTS[number], ATTACHMENTS[number]
+
+
+def payloads(digest: str, name: str) -> Iterator[bytes]:
+    """What may be signed in the place of an image, some of it right."""
+    critical = f'''"critical": {{"type": "cosign container image signature",
+        "identity": {{"docker-reference": "{name}"}}, "image": {{"docker-manifest-digest": "{digest}"}}}}'''
+    for optional in (
+        "null",
+        "{}",
+        "[]",
+        "1",
+        '{"creator": "x"}',
+        '{"creator": 1}',
+        '{"creator": null}',
+        '{"timestamp": 1}',
+        '{"timestamp": 1.5}',
+        '{"timestamp": 1.0}',
+        '{"timestamp": 1e400}',
+        '{"timestamp": "1"}',
+        '{"timestamp": null}',
+        '{"timestamp": true}',
+        '{"timestamp": 1e300}',
+        '{"a": {"b": [1]}}',
+        '{"a": 1, "a": 2}',
+        '{"a": NaN}',
+    ):
+        yield f'{{{critical}, "optional": {optional}}}'.encode()
+    yield f"{{{critical}}}".encode()
+    yield f'{{{critical}, "optional": null, "more": 1}}'.encode()
+    yield f'{{{critical}, {critical}, "optional": null}}'.encode()
+    yield f'{{{critical}, "optional": null}} more'.encode()
+    yield f'{{{critical}, "Optional": null}}'.encode()
+    yield f'\ufeff{{{critical}, "optional": null}}'.encode()
+    yield f'{{{critical}, "optional": null}}'.encode("utf-16")
+    yield f'{{{critical.replace("cosign", "atomic")}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(digest, digest.upper())}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(digest, digest.removeprefix("sha256:"))}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(name, name.upper())}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(name, f"{name}@{digest}")}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(name, f"{name}:x@{digest}")}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(name, f"{name}:")}, "optional": null}}'.encode()
+    yield f'{{{critical.replace(name, "")}, "optional": null}}'.encode()
+    yield b""
+    yield b"null"
+
+
+def test_relman_accepts_no_payload_that_hosts_refuse(shop: Shop) -> None:
+    signer = Signer()
+    rule = shop.rule(MATCH_REPOSITORY)
+    assert rule.policy
+    entry = {"type": "sigstoreSigned", "keyPath": "host.pub", "signedIdentity": MATCH_REPOSITORY}
+    (shop.folder / "host.pub").write_text(signer.pem)
+    rule.policy.write_text(json.dumps({"default": [{**entry, "keyPath": str(shop.folder / "host.pub")}]}))
+    good = []
+    for number in range(len(list(payloads("", "x")))):
+        repository, digest = shop.image()
+        content = list(payloads(digest, str(repository)))[number]
+        signer.sign(shop.registry, repository, digest, payload=content)
+        hosts, ours = shop.hosts(repository, rule)["toplevel"], shop.relman(repository, rule)
+        assert not ours.good or hosts == "allowed", (content, hosts, ours)
+        good.append((ours.good, hosts == "allowed"))
+
+    assert good.count((True, True)) >= 8
+    # Go takes a null for an empty text or a zero; who writes one means neither.
+    assert good.count((False, True)) == 2

@@ -39,8 +39,7 @@ class Envelope:
 def read_claim(payload: bytes) -> Claim:
     """The claim of a simple-signing payload, read as strictly as hosts do. Raises `ValueError`."""
     whole = fields(read_json(payload), ("critical", "optional"), "the payload")
-    if not isinstance(whole["optional"], dict | None):
-        raise ValueError("`optional` is not an object")
+    _check_optional(whole["optional"])
     critical = fields(whole["critical"], ("type", "image", "identity"), "`critical`")
     if critical["type"] != _SIMPLE:
         raise ValueError(f"it is a `{str(critical['type'])[:60]}`, not a `{_SIMPLE}`")
@@ -48,6 +47,16 @@ def read_claim(payload: bytes) -> Claim:
     identity = fields(critical["identity"], ("docker-reference",), "`identity`")
     digest = Digest(text(image["docker-manifest-digest"], "the digest"))
     return Claim(digest, text(identity["docker-reference"], "the reference"))
+
+
+def _check_optional(value: object) -> None:
+    if not isinstance(value, dict | None):
+        raise ValueError("`optional` is not an object")
+    more = value or {}
+    text(more.get("creator", ""), "`creator`")
+    time = more.get("timestamp", 0)
+    if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < 2**63 or time != int(time):
+        raise ValueError("`timestamp` is no whole number")
 
 
 def read_bundle(content: bytes) -> Envelope | None:

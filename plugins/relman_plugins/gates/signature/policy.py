@@ -17,7 +17,9 @@ from relman_plugins.gates.signature.names import Name
 
 _LIMIT = 1024 * 1024
 _KEYS = ("keyPath", "keyPaths", "keyData", "keyDatas")
+_CERTIFICATES = ("fulcio", "pki")
 _REKOR = ("rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData", "rekorPublicKeyDatas")
+_GPG = frozenset({"GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"})
 _FIELDS: Mapping[str, frozenset[str]] = {
     "insecureAcceptAnything": frozenset(),
     "reject": frozenset(),
@@ -54,23 +56,16 @@ class Policy:
             return _unverifiable("a GPG signature (`signedBy`) is asked for, and those are kept outside of registries")
         if kind == "signedBaseLayer":
             return _unverifiable("`signedBaseLayer` is asked for, which no host implements")
-        beyond = [name for name in ("fulcio", "pki", *_REKOR) if name in entry]
+        beyond = [name for name in (*_CERTIFICATES, *_REKOR) if name in entry]
         if beyond:
             return _unverifiable(f"`{beyond[0]}` is asked for, beside a key or in place of it")
-        if sum(name in entry for name in _KEYS) != 1:
-            raise ValueError(f"`sigstoreSigned` takes one of {', '.join(f'`{name}`' for name in _KEYS)}")
-        identity = Identity.read(entry.get("signedIdentity"))
-        return Requirement(Kind.KEYS, tuple(self._keys(entry)), (identity,))
+        return Requirement(Kind.KEYS, tuple(self._keys(entry)), (Identity.read(entry.get("signedIdentity")),))
 
     def _keys(self, entry: Mapping[str, Any]) -> list[PublicKey]:
-        many = any(name in entry for name in ("keyPaths", "keyDatas"))
-        values = next(entry[name] for name in _KEYS if name in entry)
-        listed = values if many else [values]
-        if not isinstance(listed, list) or not listed or not all(isinstance(value, str) for value in listed):
-            raise ValueError("the keys are no texts")
-        if "keyData" in entry or "keyDatas" in entry:
-            return [PublicKey(_utf8(decoded(value))) for value in listed]
-        return [self._key(value) for value in listed]
+        name = next(name for name in _KEYS if name in entry)
+        if name in ("keyData", "keyDatas"):
+            return [PublicKey(decoded(value).decode()) for value in _listed(entry, name)]
+        return [self._key(value) for value in _listed(entry, name)]
 
     def _key(self, path: str) -> PublicKey:
         places = places_of(self.file, path)
@@ -141,7 +136,33 @@ def _entries(value: object) -> tuple[Mapping[str, Any], ...]:
         unknown = set(entry) - _FIELDS[kind] - {"type"}
         if unknown:
             raise ValueError(f"`{kind}` has no key `{sorted(unknown)[0][:40]}`")
+        if kind in ("signedBy", "sigstoreSigned"):
+            _check(entry, kind)
     return tuple(value)
+
+
+def _check(entry: Mapping[str, Any], kind: str) -> None:
+    """What hosts check of every scope when they read the file: one bad entry, and they pull nothing at all."""
+    Identity.read(entry.get("signedIdentity"))
+    signers = [name for name in (*_KEYS, *_CERTIFICATES) if name in entry]
+    if len(signers) != 1:
+        raise ValueError(f"`{kind}` takes one of {', '.join(f'`{name}`' for name in _KEYS)}")
+    if kind == "signedBy" and entry.get("keyType") not in _GPG:
+        raise ValueError("`signedBy` is without a `keyType` that hosts know")
+    if sum(name in entry for name in _REKOR) > 1 or ("fulcio" in entry and not any(name in entry for name in _REKOR)):
+        raise ValueError("one of the Rekor public keys goes with `fulcio`, and at most one beside a key")
+    for name in (name for name in (*_KEYS, *_REKOR) if name in entry):
+        for value in _listed(entry, name):
+            if name.endswith(("Data", "Datas")):
+                decoded(value)
+
+
+def _listed(entry: Mapping[str, Any], name: str) -> list[str]:
+    value = entry[name]
+    listed = value if name.endswith("s") else [value]
+    if not isinstance(listed, list) or not listed or not all(isinstance(text, str) and text for text in listed):
+        raise ValueError(f"`{name}` is {'no list of texts' if name.endswith('s') else 'no text'}")
+    return listed
 
 
 def _unverifiable(reason: str) -> Requirement:

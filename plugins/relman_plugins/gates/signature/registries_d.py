@@ -21,7 +21,8 @@ _LINE = re.compile(
     r"""( *)("(?:[^"\\])*"|'[^']*'|[^\s"'#&*!|>%@`{\[\]}?,-][^\s]*(?: +[^\s#:]+)*?|-[^\s]+)\s*:(?:\s+(.*))?"""
 )
 _SCALAR = re.compile(r"""("[^"\\]*"|'[^']*'|[^"'#&*!|>%@`{\[\]},-][^#]*?|\{\})\s*(?:\s#.*)?""")
-_TRUE, _FALSE = frozenset({"true", "yes", "on", "y"}), frozenset({"false", "no", "off", "n"})
+_TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
+_FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ class Attachments:
                 where = f"under `{scope}`" if scope else "by default"
                 return f"`{self.folder}` turns `{_KEY}` off {where}"
         return f"`{self.folder}` does not turn `{_KEY}` on for `{name.repository}`"
+
+
+class Quoted(str):
+    """A text in quotes: never true or false, whatever it spells."""
+
+    __slots__ = ()
 
 
 def read_registries_d(folder: Path) -> Attachments:
@@ -102,7 +109,9 @@ def _scalar(rest: str, number: int) -> Any:
     found = _SCALAR.fullmatch(rest)
     if found is None:
         raise ValueError(f"line {number}: `{rest[:80]}` is no plain value, which is all that is read of YAML here")
-    return {} if found[1] == "{}" else _unquoted(found[1])
+    if found[1] == "{}":
+        return {}
+    return Quoted(_unquoted(found[1])) if found[1][0] in ('"', "'") else found[1]
 
 
 def _unquoted(text: str) -> str:
@@ -121,7 +130,7 @@ def _sections(value: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def _truth(value: object) -> bool:
-    word = value.lower() if isinstance(value, str) else ""
+    word = value if isinstance(value, str) and not isinstance(value, Quoted) else ""
     if word not in _TRUE | _FALSE:
         raise ValueError(f"`{_KEY}` is `{str(value)[:40]}`, which is neither true nor false")
     return word in _TRUE
