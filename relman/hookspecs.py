@@ -29,6 +29,7 @@ from relman.model.oci import PlatformImage, Reference
 from relman.model.plan import Action, GateResult
 from relman.model.record import Receipt, Record, Unknown
 from relman.model.release import Release
+from relman.model.signature import SignatureRule
 from relman.model.streams import GateRule, Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
 
@@ -205,7 +206,8 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 class GatesContext:
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
-    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on.
+    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on. ``signature`` is
+    what `[signature]` asks for, `None` where there is no such table.
     """
 
     release: Release
@@ -216,6 +218,7 @@ class GatesContext:
     records: tuple[Record, ...]
     now: datetime
     settings: Settings
+    signature: SignatureRule | None = None
 
 
 @hookspec
@@ -262,13 +265,14 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActionsContext:
-    """What actions are planned from."""
+    """What actions are planned from. ``signature`` is what `[signature]` asks for."""
 
     release: Release
     stream: Stream
     changelog: Changelog
     renderer: Renderer
     settings: Settings
+    signature: SignatureRule | None = None
 
 
 @hookspec

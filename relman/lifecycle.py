@@ -145,6 +145,7 @@ class Lifecycle:
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
+            signature=self.config.signature,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -173,7 +174,7 @@ class Lifecycle:
         gates = self.gate(release, compared)
         renderer = self.renderer(changelog, release.id)
         context = hookspecs.ActionsContext(
-            release, stream, changelog, renderer, SettingsOf(self.config, self.slots, stream)
+            release, stream, changelog, renderer, SettingsOf(self.config, self.slots, stream), self.config.signature
         )
         actions: list[Action] = [
             action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values

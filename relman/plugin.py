@@ -2,7 +2,17 @@
 
 from relman.compact.attached import attached_contents, lists_among
 from relman.compact.inband import embedded_contents
-from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
+from relman.errors import (
+    AnswerLost,
+    ConfigError,
+    GateClosed,
+    Malformed,
+    NotFound,
+    Passing,
+    RelmanError,
+    StalePlan,
+    Unequipped,
+)
 from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
 from relman.hookspecs import (
@@ -22,6 +32,8 @@ from relman.hookspecs import (
     Slot,
     hookimpl,
 )
+from relman.process import ProcessFailed as ProgramFailed
+from relman.process import run as run_program
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
@@ -43,6 +55,7 @@ __all__ = [
     "EvidenceLost",
     "Executor",
     "Fragment",
+    "GateClosed",
     "GatesContext",
     "GitFailed",
     "HttpResponse",
@@ -53,6 +66,7 @@ __all__ = [
     "Manifest",
     "NotFound",
     "Passing",
+    "ProgramFailed",
     "RegistryReader",
     "RegistryWriter",
     "RelmanError",
@@ -72,4 +86,5 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "run_program",
 ]

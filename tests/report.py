@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 TOOLS = {
+    "cosign": "tests that compare verdicts on signatures (`./dev test --peers` builds it)",
     "docker-registry": "tests against a real registry server",
     "git": "tests of commits and of records in a branch",
     "rpm": "tests that read an rpm database with rpm itself",

@@ -24,6 +24,7 @@ from relman.errors import ConfigError
 from relman.hookspecs import Slot
 from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform
+from relman.model.signature import SignatureRule
 from relman.model.streams import GateRule, Stream, TagPattern, Variant
 
 FILE_NAME = "relman.toml"
@@ -145,8 +146,22 @@ def _build(
         ledger_branch=LedgerBranch(tables.ledger.branch, tables.ledger.remote) if tables.ledger.branch else None,
         channels=channels,
         plugins=plugins,
-        signed=tables.signature is not None,
+        signature=_signature(folder, tables),
         pinned=_pinned(tables),
+    )
+
+
+def _signature(folder: Path, tables: FileTable) -> SignatureRule | None:
+    table = tables.signature
+    if table is None:
+        return None
+    return SignatureRule(
+        policy=folder / table.policy if table.policy else None,
+        registries=folder / table.registries if table.registries else None,
+        keys=tuple(folder / key for key in table.keys),
+        identity=table.identity,
+        issuer=table.issuer,
+        insecure=frozenset(tables.registry.insecure if tables.registry else ()),
     )
 
 

@@ -146,9 +146,22 @@ class SignatureTable(Table):
     """`[signature]`."""
 
     policy: Text | None = None
+    registries: Text | None = None
     keys: tuple[Text, ...] = ()
     identity: Text | None = None
     issuer: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SignatureTable:
+        if sum((self.policy is not None, bool(self.keys), self.identity is not None)) != 1:
+            raise ValueError('give one of `policy = "…"`, `keys = ["…"]`, and `identity = "…"` with `issuer = "…"`')
+        if (self.identity is None) != (self.issuer is None):
+            raise ValueError(
+                "`identity` and `issuer` go together: an identity is one only where somebody vouches for it"
+            )
+        if self.registries and not self.policy:
+            raise ValueError("`registries` is what hosts read beside a policy: it goes with `policy`")
+        return self
 
 
 class RenameTable(Table):

@@ -11,6 +11,7 @@ from typing import Literal
 from relman.errors import ConfigError, UsageError
 from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform, parse_repository
+from relman.model.signature import SignatureRule
 from relman.model.streams import Place, Stream, Variant
 
 DEFAULT_TITLE = (
@@ -124,9 +125,14 @@ class Config:
     ledger: Path
     channels: tuple[ChannelTable, ...]
     plugins: Mapping[str, Mapping[str, object]] = field(hash=False)
-    signed: bool
+    signature: SignatureRule | None
     pinned: Digest
     ledger_branch: LedgerBranch | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether signatures are asked for."""
+        return self.signature is not None
 
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises `UsageError` that lists those there are."""
