@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
+from relman.model.holds import Hold
 from relman.model.oci import PlatformImage, Reference
 from relman.model.plan import Action, GateResult
 from relman.model.record import Receipt, Record, Unknown
@@ -191,7 +192,8 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 class GatesContext:
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
-    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on.
+    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on. ``holds`` are
+    those of the stream and of its variants.
     """
 
     release: Release
@@ -202,6 +204,7 @@ class GatesContext:
     records: tuple[Record, ...]
     now: datetime
     settings: Settings
+    holds: tuple[Hold, ...] = ()
 
 
 @hookspec

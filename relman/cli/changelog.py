@@ -15,6 +15,7 @@ from relman.lifecycle import Lifecycle
 from relman.model.changelog import Changelog
 from relman.model.oci import Platform
 from relman.model.release import Release
+from relman.render.banner import with_banner
 from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 
 
@@ -63,9 +64,10 @@ def changelog(
                 made = walk.compose(walk.inspect(pairs), release, note=introduction)
             id, changed = (release.id, release.changed) if release else (None, True)
         renderer = walk.renderer(made, id)
-        write(renderer.notes(format_), output)
+        notes = _with_banner(walk, id if to else None, renderer.notes(format_), format_)
+        write(notes, output)
         if format_ == "markdown":
-            github.summary(renderer.notes("markdown"))
+            github.summary(notes)
         github.outputs(_outputs(made, id, changed=changed, notes_file=output))
 
 
@@ -89,6 +91,15 @@ def _of_release(
         option = "--note" if note else "--platform"
         raise UsageError(f"`{option}` cannot change `{record.version}`: its notes are shown as they are recorded")
     return made, record.id, True
+
+
+def _with_banner(walk: Lifecycle, id: str | None, notes: str, format_: str) -> str:
+    """The notes of a release that was yanked or rolled back say so at their top."""
+    record = next((one for one in walk.ledger.records() if one.id == id), None) if id else None
+    if record is None or record.withdrawn is None:
+        return notes
+    why = record.withdrawn
+    return with_banner(notes, format_, state=record.state.replace("-", " "), at=why.at, by=why.by, reason=why.reason)
 
 
 def _of_stream(

@@ -9,7 +9,7 @@ import click
 
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
-from relman.cli.output import counted, document, table
+from relman.cli.output import counted, document, printable, table
 from relman.documents.record import record_document
 from relman.errors import UsageError
 from relman.model.record import Record
@@ -86,6 +86,12 @@ def _text(record: Record) -> str:
     if imported := record.imported:
         left = f"; {counted(imported.not_read, 'line')} of it not read" if imported.not_read else ""
         lines.insert(3, f"  imported from {imported.url or imported.file}{left}")
+    if back := record.rollback:
+        why = f": {printable(back.reason)}" if back.reason else ""
+        lines.insert(3, f"  rolled back {back.of} to {back.to} ({back.by}){why}")
+    if gone := record.withdrawn:
+        word = click.style(str(record.state), fg="red")
+        lines.insert(2, f"  {word} {gone.at:%Y-%m-%d %H:%M} by {gone.by}: {printable(gone.reason)}")
     if receipts:
         lines += ["", table(receipts, indent="  ")]
     for entry in record.overrides:

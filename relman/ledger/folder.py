@@ -19,15 +19,17 @@ from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError
 from relman.ledger import store
 from relman.ledger.disk import make_folder, read_file, sync_folder, touching, write_file
+from relman.ledger.holding import HoldsFile
 from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
 from relman.ledger.observations import ObservedFile
 from relman.ledger.session import FinishedSession, FolderSession, record_file
 from relman.model.audit import BrokenRecord
+from relman.model.holds import Hold, with_hold
 from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
-from relman.model.record import Lease, ReceiptState, Record, RecordState
+from relman.model.record import Lease, ReceiptState, Record, RecordState, Withdrawal, called
 
 _UNFINISHED = frozenset({RecordState.INTENDED, RecordState.PARTIAL})
 
@@ -56,6 +58,7 @@ class FolderLedger:
         self._layout = Layout(root)
         self._let_go: set[Lease] = set()
         self._observed = ObservedFile(self._layout.observed)
+        self._holds = HoldsFile(self._layout.holds)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -66,10 +69,12 @@ class FolderLedger:
     def record(self, wanted: str, stream: str | None = None) -> Record:
         """The record with this id, version or name. Of several of one stream the newest finished one is meant.
 
+        A rollback has the version of the release that it went back to: by version that release is meant.
+
         Raises `NotFound` with what comes close, and `UsageError` where several streams have such a one.
         """
         records = self.records(stream)
-        found = [record for record in records if wanted in (record.id, record.version, record.name)]
+        found = called(records, wanted)
         streams = sorted({record.stream for record in found})
         if len(streams) > 1:
             raise UsageError(
@@ -281,6 +286,46 @@ class FolderLedger:
             for pattern in (".new-*", ".old-*"):
                 for path in folder.glob(pattern):
                     shutil.rmtree(path)
+
+    def withdraw(self, record: Record, state: RecordState, why: Withdrawal, *, host: str, now: datetime) -> Record:
+        """Write that a release no longer stands. See `relman.ledger.protocol.Ledger.withdraw`."""
+        with self._layout.writing():
+            seen = self._see(self._layout.record(record.stream, record.name))
+            if seen is None:
+                raise NotFound(f"the record `{record.name}` is no longer in `{self._layout.root}`")
+            if seen.record.state in (state, RecordState.YANKED):
+                return seen.record
+            self._refuse_if_held(seen, host=host, now=now)
+            self._absorb(seen)
+            withdrawn = replace(seen.record, state=state, withdrawn=why, lease=None)
+            write_file(record_file(self._layout, withdrawn), record_bytes(withdrawn))
+        return withdrawn
+
+    def holds(self) -> tuple[Hold, ...]:
+        """What nothing may enter. Raises `Malformed`: what cannot be read must not pass for open."""
+        return self._holds.read()
+
+    def hold(self, hold: Hold) -> None:
+        """Note ``hold``, instead of an earlier one of the same stream and variant."""
+        self._layout.stream(hold.stream)
+        with self._layout.writing():
+            known = self._holds.read()
+            if hold not in known:
+                self._holds.write(with_hold(known, hold))
+
+    def unhold(self, stream: str, variant: str | None = None) -> tuple[Hold, ...]:
+        """Lift the holds of ``stream``. See `relman.ledger.protocol.Ledger.unhold`."""
+
+        def lifted(hold: Hold) -> bool:
+            return hold.stream == stream and variant in (None, hold.variant)
+
+        if not any(map(lifted, self._holds.read())):
+            return ()
+        with self._layout.writing():
+            known = self._holds.read()
+            gone = tuple(filter(lifted, known))
+            self._holds.write(tuple(hold for hold in known if hold not in gone))
+        return gone
 
     def observe(self, seen: Iterable[Observation], *, known: Observations) -> tuple[Observation, ...]:
         """Note what is new in ``seen``. See `relman.ledger.protocol.Ledger.observe`."""

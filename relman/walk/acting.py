@@ -175,6 +175,12 @@ def state_so_far(plan: Plan, known: Iterable[Receipt]) -> RecordState:
     return RecordState.INTENDED if tags and not tags & touched else RecordState.PARTIAL
 
 
+def state_after_exception(plan: Plan, known: Iterable[Receipt]) -> RecordState:
+    """`state_so_far` where an exception came between. A rollback is over only once more than its actions is done."""
+    state = state_so_far(plan, known)
+    return RecordState.PARTIAL if plan.rollback and state is RecordState.FINISHED else state
+
+
 def begun(known: Iterable[Receipt]) -> bool:
     """Whether anything was done, or may have been."""
     return any(receipt.settled or receipt.state is ReceiptState.UNKNOWN for receipt in known)
