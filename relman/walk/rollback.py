@@ -313,7 +313,7 @@ def conclude(plan: Plan, outcome: Outcome, ledger: Ledger, *, host: str, now: da
     """After the tags: note what was taken back; where nothing was, let go of the stream."""
     if outcome.state is RecordState.FINISHED:
         take_back(plan, ledger, host=host, now=now)
-    elif outcome.state is RecordState.INTENDED:
+    elif outcome.state is RecordState.INTENDED or outcome.restored:
         let_go(plan, ledger)
 
 
