@@ -674,4 +674,3 @@ def test_a_held_variant_keeps_the_whole_release_out(world: World) -> None:
             walk.apply(plan, quietly)
 
     assert [(gate.gate, gate.variant) for gate in plan.closed] == [("hold", "os-dx")]
-
