@@ -46,7 +46,7 @@ from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.render import NotesRenderer, Templates
-from relman.walk import acting, composing, gating, observing, planning, withdrawing
+from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
@@ -185,7 +185,7 @@ class Lifecycle:
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
         renderer = self.renderer(changelog, release.id)
-        return planning.make_plan(
+        made = planning.make_plan(
             release,
             changelog,
             gates,
@@ -197,6 +197,7 @@ class Lifecycle:
             overrides=overrides,
             given=given,
         )
+        return self._stating(made, stream)
 
     def plan_rollback(
         self,
@@ -226,7 +227,7 @@ class Lifecycle:
             changelog = going_back.bare_changelog(release, error.message)
         renderer = self.renderer(changelog, release.id)
         silent = replace(self.config, channels=())
-        return planning.make_plan(
+        made = planning.make_plan(
             release,
             changelog,
             self.gate(release, (), rollback=True),
@@ -238,6 +239,11 @@ class Lifecycle:
             overrides=overrides,
             rollback=Rollback(current.id, target.id, reason, by),
         )
+        return self._stating(made, stream)
+
+    def _stating(self, plan: Plan, stream: Stream) -> Plan:
+        wanted = self.config.attach and stream.source is not None
+        return statement.with_statements(plan) if wanted else plan
 
     def _actions(
         self, release: Release, changelog: Changelog, renderer: NotesRenderer, config: Config
@@ -273,6 +279,13 @@ class Lifecycle:
             holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             yanked=still_held(records, held),
         )
+
+    def statement(self, record: Record, variant: str) -> bytes:
+        """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
+        plan = self._plan_of(record)
+        if plan is None:
+            raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
+        return statement.statement_bytes(plan, record, variant)
 
     def yankable(self, stream: Stream, version: str) -> Record:
         """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
@@ -319,10 +332,10 @@ class Lifecycle:
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self._check_channels(plan, before)
-        self._check_gates_again(plan, before)
+        gates = self._check_gates_again(plan, before)
         content = plan_bytes(plan)
         session = self.ledger.begin(
-            planning.record_of(plan, plan_digest(content)),
+            replace(planning.record_of(plan, plan_digest(content)), gates=gates),
             content,
             changelog_bytes(plan.changelog),
             host=socket.gethostname(),
@@ -339,6 +352,7 @@ class Lifecycle:
             clock=self.clock,
             report=report,
             elsewhere=taken is not None and taken.host != socket.gethostname(),
+            filled=lambda action, record: statement.filled(plan, action, record),
         )
         try:
             return self._act(plan, session, tools)
@@ -375,23 +389,23 @@ class Lifecycle:
                             f"channel `{action.channel}` needs the environment variable `{name}`, which is not set"
                         )
 
-    def _check_gates_again(self, plan: Plan, before: Record | None) -> None:
-        """Before the first write: the gates as they are now, for the digests that the plan pins."""
+    def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
+        """Before the first write: the gates as they are now, for the digests that the plan pins; none after it."""
         if before and any(receipt.settled for receipt in before.receipts):
-            return
+            return ()
         release = self._resolver.pinned(plan)
         if plan.rollback:
-            self._refuse_closed(plan, self.gate(release, (), rollback=True))
-            return
+            return self._require_open(plan, self.gate(release, (), rollback=True))
         # An SBOM that stood for an image need not be on this machine.
         given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
         compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
-        self._refuse_closed(plan, self.gate(release, compared))
+        return self._require_open(plan, self.gate(release, compared))
 
-    def _refuse_closed(self, plan: Plan, gates: Sequence[GateResult]) -> None:
+    def _require_open(self, plan: Plan, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
         shut = gating.closed(gates, plan.overrides, self.clock())
         if shut:
             raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
+        return gates
 
     @cached_property
     def _executors(self) -> Mapping[str, Executor[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -186,7 +187,7 @@ def test_each_of_time_version_and_named_packages_alone_closes_the_gate(which: st
 def test_only_named_packages_must_not_go_back(named: tuple[str, ...] | None, state: State) -> None:
     held, before = image("x"), follows(NOON)
     rules = (GateRule("no-downgrade", "no-downgrade"),)
-    tables = () if named is None else (no_downgrade.NoDowngradeSettings(packages=named),)
+    tables: tuple[Any, ...] = () if named is None else (no_downgrade.NoDowngradeSettings(packages=named),)
     asked = replace(
         context(
             candidate(held, follows=before), rules=rules, diffs=(diff_of("os", "vim-common"), diff_of("dx", "kernel"))

@@ -39,13 +39,17 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
 
 @records.command()
 @click.argument("record_name", metavar="RELEASE")
+@click.option("--statement", metavar="V", help="This variant's promotion, as an in-toto statement in JSON.")
 @format_option("text", "json")
 @common_options
-def show(record_name: str, format_: str) -> None:
+def show(record_name: str, statement: str | None, format_: str) -> None:
     """Show one record: RELEASE by id, version, or both."""
     with lifecycle(needs_config=True) as walk:
         record = walk.ledger.record(record_name)
-    if format_ == "json":
+        stated = walk.statement(record, statement) if statement else None
+    if stated is not None:
+        click.echo(stated.decode(), nl=False)
+    elif format_ == "json":
         document(record_document(record))
     else:
         click.echo(_text(record))

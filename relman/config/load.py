@@ -148,6 +148,7 @@ def _build(
         signed=tables.signature is not None,
         pinned=_pinned(tables),
         unread=tuple(unread),
+        attach=tables.record.attach,
     )
 
 

@@ -92,7 +92,10 @@ class ChannelTable:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins."""
+    """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins.
+
+    ``attach``: whether promotions are attached to their images, as statements.
+    """
 
     folder: Path
     file: Path | None
@@ -114,6 +117,7 @@ class Config:
     signed: bool
     pinned: Digest
     unread: tuple[str, ...] = ()
+    attach: bool = False
 
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises `UsageError` that lists those there are."""
