@@ -30,7 +30,14 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
         document({"schema": "relman.records/1", "records": [record_document(record) for record in found]})
         return
     rows = [
-        (r.created.strftime("%Y-%m-%d %H:%M"), r.stream, r.version, r.id, r.state, counted(len(r.variants), "variant"))
+        (
+            r.created.strftime("%Y-%m-%d %H:%M"),
+            r.stream,
+            r.version,
+            r.id,
+            r.state,
+            counted(len(r.variants), "variant") + (", rolled back to" if r.rollback else ""),
+        )
         for r in found
     ]
     header = ("when", "stream", "version", "id", "state", "")

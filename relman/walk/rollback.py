@@ -76,9 +76,12 @@ def destination(stream: Stream, records: Sequence[Record], current: Record, to: 
         None,
     )
     if found is None:
+        known = any(variant.previous_digest for variant in first.variants)
         raise NotFound(
             f"there is no finished release of `{stream.name}` with digests before `{first.version}`",
-            hint=f"`relman records --stream {stream.name}` lists those there are",
+            hint=f"`relman records show {first.id}` names the digests that it replaced"
+            if known
+            else f"`relman records --stream {stream.name}` lists those there are",
         )
     return found
 
