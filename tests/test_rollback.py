@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from relman.documents.plan import plan_bytes, plan_from_bytes
+from relman.documents.changelog import changelog_bytes
+from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
 from relman.errors import (
     AnswerLost,
     GateClosed,
+    Locked,
     Malformed,
     NotFound,
     PartlyDone,
@@ -28,6 +32,7 @@ from relman.model.plan import Action, Plan, State
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
 from relman.testing import MemoryRegistry
 from relman.walk.acting import Outcome
+from relman.walk.planning import record_of
 from tests.walking import MONDAY, World
 
 CONFIG = """\
@@ -536,6 +541,23 @@ def test_a_yank_marks_the_record_and_nothing_else(world: World) -> None:
     )
     assert world.ledger.record(B) == record
     assert (tags(world), world.memory.writes) == (before, writes)
+
+
+def test_a_release_that_somebody_works_on_is_not_yanked(world: World) -> None:
+    plan = way_back(world)
+    content = plan_bytes(plan)
+    world.ledger.begin(
+        record_of(plan, plan_digest(content)),
+        content,
+        changelog_bytes(plan.changelog),
+        host=socket.gethostname(),
+        process=os.getppid(),
+        now=world.now,
+    )
+    ours = next(record for record in world.ledger.records() if record.id == plan.id)
+
+    with world.walk() as walk, pytest.raises(Locked):
+        walk.yank(ours, "eats files", by="ada")
 
 
 def test_a_second_yank_changes_nothing(world: World) -> None:

@@ -25,6 +25,11 @@ def who(checkout: Path | None) -> str:
         return f"user {os.getuid()}"
 
 
+def said(reason: str) -> str:
+    """A reason as it can be written down: an argument may hold bytes that are no text."""
+    return reason.encode(errors="replace").decode().strip()
+
+
 def _in_git(checkout: Path) -> str:
     """The name in git's configuration; empty where there is no repository, no git, or no name."""
     from relman.git import checkout_at

@@ -99,10 +99,10 @@ def _text(record: Record) -> str:
         lines.insert(3, f"  imported from {imported.url or imported.file}{left}")
     if back := record.rollback:
         why = f": {printable(back.reason)}" if back.reason else ""
-        lines.insert(3, f"  rolled back {back.of} to {back.to} ({back.by}){why}")
+        lines.insert(3, f"  rolled back {back.of} to {back.to} ({printable(back.by)}){why}")
     if gone := record.withdrawn:
         word = click.style(str(record.state), fg="red")
-        lines.insert(2, f"  {word} {gone.at:%Y-%m-%d %H:%M} by {gone.by}: {printable(gone.reason)}")
+        lines.insert(2, f"  {word} {gone.at:%Y-%m-%d %H:%M} by {printable(gone.by)}: {printable(gone.reason)}")
     if receipts:
         lines += ["", table(receipts, indent="  ")]
     for entry in record.overrides:

@@ -8,7 +8,7 @@ from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import carry_out
 from relman.cli.options import common_options
 from relman.cli.output import write
-from relman.cli.person import agreed, require_somebody, who
+from relman.cli.person import agreed, require_somebody, said, who
 from relman.cli.plan import explain, overrides_of
 from relman.documents.plan import plan_bytes
 from relman.errors import GateClosed
@@ -43,9 +43,9 @@ def rollback(
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
         overrides = overrides_of(gates, reason if gates else None, until)
-        said = reason.strip() if reason and reason.strip() else None
+        why = (said(reason) or None) if reason else None
         with working(f"looking for the way back of {stream}"):
-            plan = walk.plan_rollback(chosen, to=to, reason=said, by=who(walk.config.checkout), overrides=overrides)
+            plan = walk.plan_rollback(chosen, to=to, reason=why, by=who(walk.config.checkout), overrides=overrides)
         if plan is None:
             say(f"nothing to do: `{stream}` was rolled back already; `--to V` goes further")
             return

@@ -49,7 +49,9 @@ def _text(state: StreamState, now: datetime) -> str:
     for hold in state.holds:
         which = f" {hold.variant}" if hold.variant else ""
         held = click.style("held", fg="yellow")
-        lines.append(f"  {held}{which}       by {hold.by} since {hold.since:%Y-%m-%d %H:%M}: {printable(hold.reason)}")
+        lines.append(
+            f"  {held}{which}       by {printable(hold.by)} since {hold.since:%Y-%m-%d %H:%M}: {printable(hold.reason)}"
+        )
     if state.yanked:
         way = f": `relman rollback {state.name}`" if state.source else ""
         lines.append(f"  {click.style('yanked', fg='red')}     {state.yanked.version} is what the stream holds{way}")

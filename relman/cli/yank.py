@@ -7,7 +7,7 @@ import click
 from relman.cli.app import lifecycle, say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable
-from relman.cli.person import agreed, require_somebody, who
+from relman.cli.person import agreed, require_somebody, said, who
 from relman.documents.record import record_document
 from relman.errors import RelmanError, UsageError
 from relman.lifecycle import Lifecycle
@@ -28,16 +28,17 @@ def yank(stream: str, version: str, reason: str, yes: bool, format_: str) -> Non
     Its notes and its record say so from then on. Nothing is removed, and no tag is moved.
     """
     require_somebody(yes)
-    if not reason.strip():
+    reason = said(reason)
+    if not reason:
         raise UsageError("a yank needs a reason: readers of the notes have to know what is wrong")
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
         record = walk.yankable(chosen, version)
         if record.state is not RecordState.YANKED:
-            say(f"would mark {record.version} ({record.id}) of {chosen.name} as yanked: {printable(reason.strip())}")
+            say(f"would mark {record.version} ({record.id}) of {chosen.name} as yanked: {printable(reason)}")
             if not agreed(yes, f"Yank {record.version}?"):
                 return
-        done = walk.yank(record, reason.strip(), by=who(walk.config.checkout))
+        done = walk.yank(record, reason, by=who(walk.config.checkout))
         if format_ == "json":
             document(record_document(done))
         else:
@@ -47,8 +48,8 @@ def yank(stream: str, version: str, reason: str, yes: bool, format_: str) -> Non
 
 def _text(record: Record, *, already: bool) -> str:
     why = record.withdrawn
-    said = f" ({why.by}, {why.at:%Y-%m-%d %H:%M}): {printable(why.reason)}" if why else ""
-    return f"{record.version} {'was yanked before' if already else 'is yanked'}{said}"
+    told = f" ({why.by}, {why.at:%Y-%m-%d %H:%M}): {printable(why.reason)}" if why else ""
+    return f"{record.version} {'was yanked before' if already else 'is yanked'}{told}"
 
 
 def _say_where_it_is_held(walk: Lifecycle, stream: Stream, record: Record) -> None:
