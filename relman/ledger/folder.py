@@ -58,7 +58,6 @@ class FolderLedger:
         self._layout = Layout(root)
         self._let_go: set[Lease] = set()
         self._observed = ObservedFile(self._layout.observed)
-        self._holds = HoldsFile(self._layout.holds)
 
     # ---------------------------------------------------------------------------------------------- reading
 
@@ -300,6 +299,10 @@ class FolderLedger:
             withdrawn = replace(seen.record, state=state, withdrawn=why, lease=None)
             write_file(record_file(self._layout, withdrawn), record_bytes(withdrawn))
         return withdrawn
+
+    @property
+    def _holds(self) -> HoldsFile:
+        return HoldsFile(self._layout.holds)
 
     def holds(self) -> tuple[Hold, ...]:
         """What nothing may enter. Raises `Malformed`: what cannot be read must not pass for open."""
