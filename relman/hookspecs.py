@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
+from relman.model.holds import Hold
 from relman.model.oci import PlatformImage, Reference
 from relman.model.plan import Action, GateResult
 from relman.model.record import Receipt, Record, Unknown
@@ -206,8 +207,9 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 class GatesContext:
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
-    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on. ``signature`` is
-    what `[signature]` asks for, `None` where there is no such table.
+    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on. ``holds`` are
+    those of the stream and of its variants. ``signature`` is what `[signature]` asks for, `None` where there is no such
+    table.
     """
 
     release: Release
@@ -218,6 +220,7 @@ class GatesContext:
     records: tuple[Record, ...]
     now: datetime
     settings: Settings
+    holds: tuple[Hold, ...] = ()
     signature: SignatureRule | None = None
 
 

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from os import getpid
 from pathlib import Path
@@ -31,17 +31,20 @@ from relman.manager import Plugins
 from relman.model.audit import Audit
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents
+from relman.model.holds import Hold
 from relman.model.oci import Digest, Image, Platform, Reference, Repository, Transport
-from relman.model.plan import Action, GateResult, Plan
-from relman.model.record import Receipt, Record, RecordState
+from relman.model.plan import Action, GateResult, Plan, Stage
+from relman.model.record import Receipt, Record, RecordState, Withdrawal
 from relman.model.release import Release
-from relman.model.state import StreamState, VariantState
+from relman.model.rollback import Rollback
+from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.registry.remembering import Past, Remembering
-from relman.walk import acting, composing, gating, observing, planning
+from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
+from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
 from relman.walk.compared import Compared
@@ -132,10 +135,10 @@ class Lifecycle:
         )
         return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
 
-    def gate(self, release: Release, compared: Sequence[Compared]) -> tuple[GateResult, ...]:
+    def gate(self, release: Release, compared: Sequence[Compared], *, rollback: bool = False) -> tuple[GateResult, ...]:
         """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered."""
         stream = self.config.stream(release.stream)
-        rules = gating.rules_of(stream, signed=self.config.signed)
+        rules = gating.rules_of(stream, signed=self.config.signed, rollback=rollback)
         context = hookspecs.GatesContext(
             release=release,
             stream=stream,
@@ -145,6 +148,7 @@ class Lifecycle:
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
+            holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             signature=self.config.signature,
         )
         answers: list[GateResult] = []
@@ -173,23 +177,75 @@ class Lifecycle:
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
         renderer = self.renderer(changelog, release.id)
-        context = hookspecs.ActionsContext(
-            release, stream, changelog, renderer, SettingsOf(self.config, self.slots, stream), self.config.signature
-        )
-        actions: list[Action] = [
-            action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values
-        ]
-        return planning.make_plan(
+        made = planning.make_plan(
             release,
             changelog,
             gates,
-            actions,
+            self._actions(release, changelog, renderer, self.config),
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
             now=self.clock(),
             overrides=overrides,
             given=given,
+        )
+        return self._stating(made, stream)
+
+    def plan_rollback(
+        self,
+        stream: Stream,
+        *,
+        to: str | None = None,
+        reason: str | None = None,
+        by: str,
+        overrides: Sequence[Mapping[str, object]] = (),
+    ) -> Plan | None:
+        """The way back to the release ``to``, else to the one before; `None` where that was gone already.
+
+        Only tags move: nothing is published or announced, and what cannot be compared holds up nothing.
+        """
+        records = self.ledger.records(stream.name)
+        self._refuse_half_done(stream)
+        current = going_back.require_promoting(stream, going_back.held_now(records))
+        target = going_back.destination(stream, records, current, to)
+        if target is None:
+            return None
+        way = going_back.WayBack(self.config, self.reader, TagBook(self.reader), self._plan_of, self.clock())
+        release = way.release(stream, current, target)
+        try:
+            compared = self.inspect(pairs_of_release(release))
+            changelog = composing.compose_without_commits(compared, release, self.config, self.templates)
+        except RelmanError as error:
+            changelog = going_back.bare_changelog(release, error.message)
+        renderer = self.renderer(changelog, release.id)
+        silent = replace(self.config, channels=())
+        made = planning.make_plan(
+            release,
+            changelog,
+            self.gate(release, (), rollback=True),
+            [one for one in self._actions(release, changelog, renderer, silent) if one.stage <= Stage.SEAL],
+            renderer.notes("markdown"),
+            config=self.config,
+            changed=release.changed,
+            now=max(self.clock(), current.created + timedelta(seconds=1)),
+            overrides=overrides,
+            rollback=Rollback(current.id, target.id, reason, by),
+        )
+        return self._stating(made, stream)
+
+    def _stating(self, plan: Plan, stream: Stream) -> Plan:
+        wanted = self.config.attach and stream.source is not None
+        return statement.with_statements(plan) if wanted else plan
+
+    def _actions(
+        self, release: Release, changelog: Changelog, renderer: NotesRenderer, config: Config
+    ) -> tuple[Action, ...]:
+        """What plugins would do for ``release``, with the channels of ``config``."""
+        stream = self.config.stream(release.stream)
+        settings = SettingsOf(config, self.slots, stream)
+        context = hookspecs.ActionsContext(release, stream, changelog, renderer, settings, self.config.signature)
+        return tuple(
+            action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values
         )
 
     def state(self, stream: Stream) -> StreamState:
@@ -204,15 +260,43 @@ class Lifecycle:
             gates = self.gate(release, ())
         except (NotFound, ConfigError) as error:
             problem = error.message
+        held = self._resolver.held(stream, release, released)
         return StreamState(
             name=stream.name,
             source=stream.source,
-            variants=self._since(stream, self._resolver.held(stream, release, released)),
+            variants=self._since(stream, held),
             released=released,
             unfinished=tuple(record for record in records if record.state in acting.UNFINISHED),
             gates=gates,
             problem=problem,
+            holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
+            yanked=still_held(records, held),
         )
+
+    def statement(self, record: Record, variant: str) -> bytes:
+        """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
+        plan = self._plan_of(record)
+        if plan is None:
+            raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
+        return statement.statement_bytes(plan, record, variant)
+
+    def yankable(self, stream: Stream, version: str) -> Record:
+        """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
+        return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self._plan_of)
+
+    def yank(self, record: Record, reason: str, *, by: str) -> Record:
+        """Write that a release must no longer be used. Nothing is removed, and no tag moves: see `plan_rollback`."""
+        why = Withdrawal(reason, by, self.clock())
+        return self.ledger.withdraw(record, RecordState.YANKED, why, host=socket.gethostname(), now=why.at)
+
+    def holding(self, stream: Stream, record: Record) -> tuple[str, ...]:
+        """The variants whose tag in ``stream`` holds the image of ``record`` now."""
+        held = {(one.name, one.holds) for one in self._resolver.held(stream, None, None) if one.holds}
+        return tuple(one.name for one in record.variants if (one.name, one.digest) in held)
+
+    def held_by(self, stream: Stream, variant: str | None, reason: str, *, by: str) -> Hold:
+        """The hold that would let nothing enter ``stream``. Raises `UsageError` for a variant that is not there."""
+        return withdrawing.hold_of(self.config, stream, variant, reason, by, self.clock())
 
     def observe(self, streams: Sequence[Stream]) -> observing.Observed:
         """Note in the ledger what the tags of ``streams`` hold now: all that is ever written while looking."""
@@ -241,11 +325,13 @@ class Lifecycle:
         if before and before.state is RecordState.FINISHED:
             return before, None
         planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
+        if plan.rollback and not (before and acting.begun(before.receipts)):
+            going_back.check_target(plan, self.ledger.records(plan.stream))
         self._check_channels(plan, before)
-        self._check_gates_again(plan, before)
+        gates = self._check_gates_again(plan, before)
         content = plan_bytes(plan)
         session = self.ledger.begin(
-            planning.record_of(plan, plan_digest(content)),
+            replace(planning.record_of(plan, plan_digest(content)), gates=gates),
             content,
             changelog_bytes(plan.changelog),
             host=socket.gethostname(),
@@ -262,6 +348,7 @@ class Lifecycle:
             clock=self.clock,
             report=report,
             elsewhere=taken is not None and taken.host != socket.gethostname(),
+            filled=lambda action, record: statement.filled(plan, action, record),
         )
         try:
             return self._act(plan, session, tools)
@@ -275,9 +362,14 @@ class Lifecycle:
     def _act(self, plan: Plan, session: Session, tools: acting.Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
         try:
-            outcome = acting.act(plan, session, tools, self.config.stream(plan.stream).on_failure)
+            if plan.rollback:
+                going_back.hold_stream(plan, self.ledger)
+            acted = acting.act(plan, session, tools, self.config.stream(plan.stream).on_failure)
+            if plan.rollback:
+                going_back.conclude(plan, acted, self.ledger, host=socket.gethostname(), now=self.clock())
+            outcome = acted
         finally:
-            state = outcome.state if outcome else acting.state_so_far(plan, session.record.receipts)
+            state = outcome.state if outcome else acting.state_after_exception(plan, session.record.receipts)
             record = session.finish(state, now=self.clock(), contents=self._contents(plan, state))
         return record, outcome
 
@@ -293,18 +385,23 @@ class Lifecycle:
                             f"channel `{action.channel}` needs the environment variable `{name}`, which is not set"
                         )
 
-    def _check_gates_again(self, plan: Plan, before: Record | None) -> None:
-        """Before the first write: the gates as they are now, for the digests that the plan pins."""
+    def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
+        """Before the first write: the gates as they are now, for the digests that the plan pins; none after it."""
         if before and any(receipt.settled for receipt in before.receipts):
-            return
+            return ()
         release = self._resolver.pinned(plan)
+        if plan.rollback:
+            return self._require_open(plan, self.gate(release, (), rollback=True))
         # An SBOM that stood for an image need not be on this machine.
         given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
         compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
-        gates = self.gate(release, compared)
+        return self._require_open(plan, self.gate(release, compared))
+
+    def _require_open(self, plan: Plan, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
         shut = gating.closed(gates, plan.overrides, self.clock())
         if shut:
             raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
+        return gates
 
     @cached_property
     def _executors(self) -> Mapping[str, Executor[Any, Any]]:

@@ -34,12 +34,14 @@ from relman.hookspecs import (
 )
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
+from relman.registry.attaching import CAREFUL, attach
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 from relman.settings import ChannelSettings, Duration, Secret, Table
 
 __all__ = [
+    "CAREFUL",
     "ActionsContext",
     "AnswerLost",
     "ChannelReader",
@@ -77,6 +79,7 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "attach",
     "attached_contents",
     "checkout_at",
     "copy_evidence",

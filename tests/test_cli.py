@@ -64,6 +64,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "plugins": ("plugins",),
     "cache": ("cache",),
     "check": ("check",),
+    "holds": ("unhold", "stable", "--yes"),
     "published": ("contents", "oci:images/base:stable", "--publish", "--yes"),
     "import": ("records", "import", str(PUBLISHED), "--yes"),
     "embedded": ("contents", "oci:images/base:stable", "--embed", "--yes"),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relman.documents.contents import contents_bytes, contents_from_bytes
+from relman.documents.holds import holds_bytes, holds_from_bytes
 from relman.documents.reading import read_json
 from relman.documents.record import (
     receipt_document,
@@ -23,9 +24,11 @@ from relman.documents.record import (
 from relman.documents.values import parse_rfc3339, plain, rfc3339
 from relman.errors import Malformed
 from relman.model.contents import Capability, Contents, Package, PackageSet
+from relman.model.holds import Hold
 from relman.model.oci import Digest, Platform
 from relman.model.plan import GateResult, State
-from relman.model.record import Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+from relman.model.record import Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState, Withdrawal
+from relman.model.rollback import Rollback
 
 A = Digest.of(b"a")
 B = Digest.of(b"b")
@@ -108,7 +111,35 @@ records = st.builds(
     overrides=st.lists(objects, max_size=2).map(tuple),
     receipts=st.lists(receipts, max_size=2).map(tuple),
     lease=st.none() | leases,
+    rollback=st.none() | st.builds(Rollback, names, names, st.none() | texts, texts),
+    withdrawn=st.none() | st.builds(Withdrawal, texts, texts, moments),
 )
+
+
+holds = st.builds(
+    Hold, names, st.none() | names, st.text(min_size=1, max_size=12).filter(lambda text: text.strip()), texts, moments
+)
+
+
+@given(st.lists(holds, max_size=4).map(tuple))
+def test_holds_come_back_from_their_file_as_they_were(held: tuple[Hold, ...]) -> None:
+    assert holds_from_bytes(holds_bytes(held), what="it") == held
+
+
+def test_the_keys_of_a_rollback_and_of_a_withdrawal_stand_only_where_there_is_one() -> None:
+    record = replace(
+        RECORD,
+        state=RecordState.YANKED,
+        rollback=Rollback("a" * 16, "b" * 16, None, "ada"),
+        withdrawn=Withdrawal("eats files", "grace", NOON),
+    )
+
+    document = record_document(record)
+
+    assert {key: value for key, value in document.items() if key not in record_document(RECORD)} == {
+        "rollback": {"of": "a" * 16, "to": "b" * 16, "reason": None, "by": "ada"},
+        "withdrawn": {"reason": "eats files", "by": "grace", "at": "2025-06-08T12:00:00Z"},
+    }
 
 
 def test_the_keys_of_a_record_stand_in_the_order_of_the_contract() -> None:

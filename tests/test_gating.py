@@ -52,12 +52,12 @@ def answer(
 @pytest.mark.parametrize(
     ("of", "signed", "names"),
     [
-        (stream(default=True), False, ["complete", "no-downgrade"]),
-        (stream(default=True), True, ["complete", "no-downgrade", "signature"]),
-        (stream(), True, ["complete"]),
-        (stream(SOAK), True, ["complete", "soak"]),
-        (stream(COMPLETE, SOAK), False, ["complete", "soak"]),
-        (stream(GateRule("command", "smoke", {"argv": []})), False, ["complete", "smoke"]),
+        (stream(default=True), False, ["complete", "hold", "no-downgrade"]),
+        (stream(default=True), True, ["complete", "hold", "no-downgrade", "signature"]),
+        (stream(), True, ["complete", "hold"]),
+        (stream(SOAK), True, ["complete", "hold", "soak"]),
+        (stream(COMPLETE, SOAK), False, ["complete", "hold", "soak"]),
+        (stream(GateRule("command", "smoke", {"argv": []})), False, ["complete", "hold", "smoke"]),
     ],
 )
 def test_some_gates_always_run_and_the_configuration_chooses_the_others(

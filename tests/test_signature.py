@@ -403,7 +403,7 @@ class Project:
         release = Release("0" * 16, "X", "stable", "testing", "v", None, None, (self.candidate(),))
         stream = Stream("stable", (TagPattern("stable"),), (TagPattern("stable-{date}"),))
         now = datetime(2026, 7, 6, tzinfo=UTC)
-        return GatesContext(release, stream, RULES, (), self.registry, (), now, lambda model: (), rule)
+        return GatesContext(release, stream, RULES, (), self.registry, (), now, lambda model: (), signature=rule)
 
     def gate(self, rule: SignatureRule) -> GateResult:
         (result,) = signature.relman_gates(self.context(rule))

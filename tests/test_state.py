@@ -74,7 +74,11 @@ def test_a_stream_says_what_it_holds_what_waits_and_what_its_gates_say(world: Wo
         None,
         True,
     )
-    assert [(gate.gate, gate.opens) for gate in found.gates] == [("complete", True), ("no-downgrade", True)]
+    assert [(gate.gate, gate.opens) for gate in found.gates] == [
+        ("complete", True),
+        ("hold", True),
+        ("no-downgrade", True),
+    ]
 
 
 def test_a_stream_whose_release_cannot_be_worked_out_says_why_and_still_what_it_holds(world: World) -> None:

@@ -147,7 +147,12 @@ def _conclude(record: Record, outcome: Outcome, plan: Plan) -> None:
     if record.state is RecordState.FINISHED:
         for receipt in left:
             say(f"warning: `{receipt.action}` is {receipt.state}, and not required: {receipt.detail}")
-        say(f"{record.version} is released: `relman records show {record.id}`")
+        if plan.rollback:
+            say(
+                f"`{plan.stream}` is back at {record.version}, and held there: `relman unhold {plan.stream}` lifts that"
+            )
+        else:
+            say(f"{record.version} is released: `relman records show {record.id}`")
         return
     if outcome.restored and outcome.stopped:
         say(f"`{plan.stream}` was put back to what it held before")

@@ -18,6 +18,7 @@ from relman.model.changelog import Changelog
 from relman.model.oci import Platform
 from relman.model.record import Record
 from relman.model.streams import Stream
+from relman.render.banner import with_banner
 from relman.walk.comparing import Pair, pairs_of_images, pairs_of_release
 from relman.walk.given import GivenSbom
 from relman.walk.joining import join
@@ -68,9 +69,11 @@ def changelog(
             asked = _Asked(since, to, wanted, introduction, given)
             made, id, changed = _of_stream(walk, walk.config.stream(stream), asked)
         renderer = walk.renderer(made, id)
-        write(renderer.notes(format_, limit=limit, full=full), output)
+        notes = renderer.notes(format_, limit=limit, full=full)
+        write(_with_banner(walk, id if to else None, notes, format_), output)
         if format_ == "markdown":
-            github.summary(renderer.notes(limit=github.SUMMARY_LIMIT, measure="bytes", full=full))
+            summary = renderer.notes(limit=github.SUMMARY_LIMIT, measure="bytes", full=full)
+            github.summary(_with_banner(walk, id if to else None, summary, format_))
         github.outputs(_outputs(made, id, changed=changed, notes_file=output))
 
 
@@ -145,6 +148,15 @@ def _of_records(walk: Lifecycle, stream: Stream, asked: _Asked, kept: tuple[Reco
         steps = (*steps, last)
     traits = {variant.name: variant.traits for variant in walk.config.variants}
     return join(steps, traits, walk.config.groups), id, True
+
+
+def _with_banner(walk: Lifecycle, id: str | None, notes: str, format_: str) -> str:
+    """The notes of a release that was yanked or rolled back say so at their top."""
+    record = next((one for one in walk.ledger.records() if one.id == id), None) if id else None
+    if record is None or record.withdrawn is None:
+        return notes
+    why = record.withdrawn
+    return with_banner(notes, format_, state=record.state.replace("-", " "), at=why.at, by=why.by, reason=why.reason)
 
 
 def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Pair, ...]:

@@ -116,7 +116,11 @@ def overrides_of(gates: tuple[str, ...], reason: str | None, until: str | None) 
 def explain(plan: Plan, walk: Lifecycle) -> str:
     """A plan in words: what, from what, which gates, every write."""
     lines = [_bold(f"{plan.project} {plan.stream} → {plan.version}") + f"   release {plan.id}"]
-    lines.append(f"  follows {plan.previous or 'nothing: it is the first release'}")
+    if plan.rollback:
+        why = f": {plan.rollback.reason}" if plan.rollback.reason else ""
+        lines.append(f"  rolls back {plan.previous} ({plan.rollback.of}), and holds the stream{why}")
+    else:
+        lines.append(f"  follows {plan.previous or 'nothing: it is the first release'}")
     if not plan.changed:
         lines.append("  nothing to do: the stream's last release holds exactly these images")
     rows = []

@@ -9,7 +9,7 @@ import click
 
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
-from relman.cli.output import counted, document, table
+from relman.cli.output import counted, document, printable, table
 from relman.documents.record import record_document
 from relman.errors import UsageError
 from relman.model.record import Record
@@ -30,7 +30,14 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
         document({"schema": "relman.records/1", "records": [record_document(record) for record in found]})
         return
     rows = [
-        (r.created.strftime("%Y-%m-%d %H:%M"), r.stream, r.version, r.id, r.state, counted(len(r.variants), "variant"))
+        (
+            r.created.strftime("%Y-%m-%d %H:%M"),
+            r.stream,
+            r.version,
+            r.id,
+            r.state,
+            counted(len(r.variants), "variant") + (", rolled back to" if r.rollback else ""),
+        )
         for r in found
     ]
     header = ("when", "stream", "version", "id", "state", "")
@@ -39,13 +46,17 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
 
 @records.command()
 @click.argument("record_name", metavar="RELEASE")
+@click.option("--statement", metavar="V", help="This variant's promotion, as an in-toto statement in JSON.")
 @format_option("text", "json")
 @common_options
-def show(record_name: str, format_: str) -> None:
+def show(record_name: str, statement: str | None, format_: str) -> None:
     """Show one record: RELEASE by id, version, or both."""
     with lifecycle(needs_config=True) as walk:
         record = walk.ledger.record(record_name)
-    if format_ == "json":
+        stated = walk.statement(record, statement) if statement else None
+    if stated is not None:
+        click.echo(stated.decode(), nl=False)
+    elif format_ == "json":
         document(record_document(record))
     else:
         click.echo(_text(record))
@@ -86,6 +97,12 @@ def _text(record: Record) -> str:
     if imported := record.imported:
         left = f"; {counted(imported.not_read, 'line')} of it not read" if imported.not_read else ""
         lines.insert(3, f"  imported from {imported.url or imported.file}{left}")
+    if back := record.rollback:
+        why = f": {printable(back.reason)}" if back.reason else ""
+        lines.insert(3, f"  rolled back {back.of} to {back.to} ({printable(back.by)}){why}")
+    if gone := record.withdrawn:
+        word = click.style(str(record.state), fg="red")
+        lines.insert(2, f"  {word} {gone.at:%Y-%m-%d %H:%M} by {printable(gone.by)}: {printable(gone.reason)}")
     if receipts:
         lines += ["", table(receipts, indent="  ")]
     for entry in record.overrides:

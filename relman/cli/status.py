@@ -8,7 +8,7 @@ import click
 
 from relman.cli.app import lifecycle, working
 from relman.cli.options import common_options, format_option
-from relman.cli.output import document, table
+from relman.cli.output import document, printable, table
 from relman.documents.status import status_document
 from relman.model.state import StreamState, age
 
@@ -46,6 +46,15 @@ def _text(state: StreamState, now: datetime) -> str:
         lines.append(f"  {click.style('!', fg='yellow')} {state.problem}")
     released = f"{state.released.version} ({state.released.id})" if state.released else "never, by relman"
     lines.append(f"  released   {released}")
+    for hold in state.holds:
+        which = f" {hold.variant}" if hold.variant else ""
+        held = click.style("held", fg="yellow")
+        lines.append(
+            f"  {held}{which}       by {printable(hold.by)} since {hold.since:%Y-%m-%d %H:%M}: {printable(hold.reason)}"
+        )
+    if state.yanked:
+        way = f": `relman rollback {state.name}`" if state.source else ""
+        lines.append(f"  {click.style('yanked', fg='red')}     {state.yanked.version} is what the stream holds{way}")
     for record in state.unfinished:
         left = [receipt.action for receipt in record.receipts if not receipt.settled]
         what = f": {', '.join(left)} left" if left else ""

@@ -148,6 +148,7 @@ def _build(
         plugins=plugins,
         signature=_signature(folder, tables),
         pinned=_pinned(tables),
+        attach=tables.record.attach,
     )
 
 

@@ -263,6 +263,12 @@ class LedgerTable(Table):
         return self
 
 
+class RecordTable(Table):
+    """`[record]`."""
+
+    attach: bool = False
+
+
 class FileTable(Table):
     """The whole file. Channels and plugins' own tables are checked against the plugins that understand them."""
 
@@ -278,6 +284,7 @@ class FileTable(Table):
     streams: dict[Name, StreamTable] = Field(default_factory=dict)
     changelog: ChangelogTable = ChangelogTable()
     ledger: LedgerTable = LedgerTable()
+    record: RecordTable = RecordTable()
     publish: tuple[dict[str, Any], ...] = ()
     announce: tuple[dict[str, Any], ...] = ()
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)

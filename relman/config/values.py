@@ -105,7 +105,10 @@ class LedgerBranch:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins."""
+    """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins.
+
+    ``attach``: whether promotions are attached to their images, as statements.
+    """
 
     folder: Path
     file: Path | None
@@ -128,6 +131,7 @@ class Config:
     signature: SignatureRule | None
     pinned: Digest
     ledger_branch: LedgerBranch | None = None
+    attach: bool = False
 
     @property
     def signed(self) -> bool:

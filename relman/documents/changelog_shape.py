@@ -140,10 +140,20 @@ class AccountingDocument(TypedDict):
     packages: PackageCounts
 
 
+class WithdrawnDocument(TypedDict):
+    """Why the release no longer stands; ``state`` is `yanked` or `rolled back`."""
+
+    state: str
+    at: str
+    by: str
+    reason: str
+
+
 class ChangelogDocument(TypedDict):
     """A whole changelog. ``security`` is null where no source can tell; ``notes`` are sentences for readers.
 
-    ``imported`` is there, and true, where it was read from published notes.
+    ``imported`` is there, and true, where it was read from published notes; ``withdrawn`` only where
+    `relman changelog --to` prints a release that was yanked or rolled back.
     """
 
     schema: Literal["relman.changelog/1"]
@@ -164,3 +174,4 @@ class ChangelogDocument(TypedDict):
     repository_url: NotRequired[str | None]
     major: NotRequired[int | None]
     imported: NotRequired[bool]
+    withdrawn: NotRequired[WithdrawnDocument]

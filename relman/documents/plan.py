@@ -9,7 +9,14 @@ from typing_extensions import TypedDict
 
 from relman.documents.changelog import changelog_document, changelog_from_document
 from relman.documents.reading import PLAN_LIMIT, canonical, printable, read_json, validated
-from relman.documents.record import GateDocument, gate_document, gate_from
+from relman.documents.record import (
+    GateDocument,
+    RollbackDocument,
+    gate_document,
+    gate_from,
+    rollback_document,
+    rollback_from,
+)
 from relman.documents.values import (
     JsonObject,
     Name,
@@ -64,7 +71,10 @@ class ActionDocument(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """A whole plan; ``changelog`` is a `relman.changelog/1`, ``notes`` the rendered text, ``config`` a digest."""
+    """A whole plan; ``changelog`` is a `relman.changelog/1`, ``notes`` the rendered text, ``config`` a digest.
+
+    ``rollback`` is there where the plan is the way back to an earlier release.
+    """
 
     schema: Literal["relman.plan/1"]
     id: Name
@@ -83,6 +93,7 @@ class PlanDocument(TypedDict):
     assumed: list[str]
     changelog: dict[str, object]
     notes: str
+    rollback: NotRequired[RollbackDocument]
 
 
 _PLAN = TypeAdapter(PlanDocument)
@@ -90,7 +101,7 @@ _PLAN = TypeAdapter(PlanDocument)
 
 def plan_document(plan: Plan) -> PlanDocument:
     """The plan as JSON has it. Raises `ValueError` for a payload or evidence that JSON cannot hold."""
-    return PlanDocument(
+    document = PlanDocument(
         schema=PLAN_SCHEMA,
         id=plan.id,
         project=plan.project,
@@ -109,6 +120,9 @@ def plan_document(plan: Plan) -> PlanDocument:
         changelog=dict(changelog_document(plan.changelog)),
         notes=plan.notes,
     )
+    if plan.rollback is not None:
+        document["rollback"] = rollback_document(plan.rollback)
+    return document
 
 
 def plan_from_document(document: object, *, what: str = "the plan") -> Plan:
@@ -133,6 +147,7 @@ def plan_from_document(document: object, *, what: str = "the plan") -> Plan:
             changelog=changelog,
             notes=read["notes"],
             overrides=tuple(read["overrides"]),
+            rollback=rollback_from(read.get("rollback")),
         )
         _check(plan)
     except (ValueError, ConfigError) as error:

@@ -13,7 +13,8 @@ from relman.documents.values import JsonObject, Name, PlatformText, Time, one_of
 from relman.errors import Malformed
 from relman.model.oci import Digest, Platform
 from relman.model.plan import GateResult, State
-from relman.model.record import Imported, Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+from relman.model.record import Imported, Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState, Withdrawal
+from relman.model.rollback import Rollback
 
 RECORD_SCHEMA: Final = "relman.record/1"
 RECORD_LIMIT = 16 * 1024 * 1024
@@ -83,10 +84,28 @@ ImportedDocument = TypedDict(
 """Where an imported release was published; ``sha256`` is the hash of the text that was read, as UTF-8."""
 
 
+class WithdrawalDocument(TypedDict):
+    """Why a release no longer stands."""
+
+    reason: str
+    by: str
+    at: Time
+
+
+class RollbackDocument(TypedDict):
+    """The record of the release that is taken back, that of the one gone back to, and who asked for it, and why."""
+
+    of: Name
+    to: Name
+    reason: str | None
+    by: str
+
+
 class RecordDocument(TypedDict):
     """A whole record; ``lease`` is there only while somebody works on it.
 
-    ``imported`` is there, and ``plan`` null, where relman did not make the release.
+    ``imported`` is there, and ``plan`` null, where relman did not make the release. ``rollback`` is there where it is
+    the way back to an earlier release, ``withdrawn`` where it was itself rolled back or yanked.
     """
 
     schema: Literal["relman.record/1"]
@@ -105,6 +124,8 @@ class RecordDocument(TypedDict):
     receipts: list[ReceiptDocument]
     lease: NotRequired[LeaseDocument]
     imported: NotRequired[ImportedDocument]
+    rollback: NotRequired[RollbackDocument]
+    withdrawn: NotRequired[WithdrawalDocument]
 
 
 _RECORD = TypeAdapter(RecordDocument)
@@ -152,6 +173,10 @@ def record_document(record: Record) -> RecordDocument:
             "sha256": imported.sha256,
             "not_read": imported.not_read,
         }
+    if record.rollback is not None:
+        document["rollback"] = rollback_document(record.rollback)
+    if (withdrawn := record.withdrawn) is not None:
+        document["withdrawn"] = WithdrawalDocument(reason=withdrawn.reason, by=withdrawn.by, at=rfc3339(withdrawn.at))
     return document
 
 
@@ -178,7 +203,7 @@ def record_from_bytes(content: bytes, *, what: str = "the record") -> Record:
 
 
 def _record(read: RecordDocument) -> Record:
-    lease, imported = read.get("lease"), read.get("imported")
+    lease, imported, withdrawn = read.get("lease"), read.get("imported"), read.get("withdrawn")
     return Record(
         id=read["id"],
         project=read["project"],
@@ -210,7 +235,21 @@ def _record(read: RecordDocument) -> Record:
         imported=Imported(imported["from"], imported["file"], imported["url"], imported["sha256"], imported["not_read"])
         if imported
         else None,
+        rollback=rollback_from(read.get("rollback")),
+        withdrawn=Withdrawal(withdrawn["reason"], withdrawn["by"], parse_rfc3339(withdrawn["at"]))
+        if withdrawn
+        else None,
     )
+
+
+def rollback_document(rollback: Rollback) -> RollbackDocument:
+    """What makes a release a rollback, as records and plans have it."""
+    return RollbackDocument(of=rollback.of, to=rollback.to, reason=rollback.reason, by=rollback.by)
+
+
+def rollback_from(read: RollbackDocument | None) -> Rollback | None:
+    """What a validated document says of it."""
+    return Rollback(read["of"], read["to"], read["reason"], read["by"]) if read else None
 
 
 def gate_document(gate: GateResult) -> GateDocument:

@@ -11,6 +11,7 @@ from relman.documents.changelog_shape import ChangelogDocument
 from relman.documents.check import CheckDocument
 from relman.documents.contents import ContentsDocument
 from relman.documents.diff import DiffDocument, DiffsDocument
+from relman.documents.holds import HoldsDocument
 from relman.documents.imported import ImportDocument
 from relman.documents.lists import (
     CacheDocument,
@@ -36,6 +37,7 @@ _DOCUMENTS: dict[str, Any] = {
     "status": StatusDocument,
     "observe": ObserveDocument,
     "observed": ObservedDocument,
+    "holds": HoldsDocument,
     "audit": AuditDocument,
     "packages": PackagesDocument,
     "published": PublishedDocument,

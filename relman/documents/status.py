@@ -8,6 +8,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from relman.documents.holds import HoldDocument, hold_document
 from relman.documents.record import GateDocument, gate_document
 from relman.documents.values import rfc3339
 from relman.model.state import StreamState
@@ -45,9 +46,14 @@ StreamStatus = TypedDict(
         "variants": list[VariantStatus],
         "gates": list[GateDocument],
         "unfinished": list[UnfinishedStatus],
+        "holds": list[HoldDocument],
+        "yanked": str | None,
     },
 )
-"""One stream; ``version`` and ``release`` are those of its last finished record."""
+"""One stream; ``version`` and ``release`` are those of its last finished record.
+
+``yanked`` is the version of a yanked release that the stream still holds, else null.
+"""
 
 
 class StatusDocument(TypedDict):
@@ -91,4 +97,6 @@ def _stream(state: StreamState) -> StreamStatus:
         ],
         "gates": [gate_document(gate) for gate in state.gates],
         "unfinished": [{"id": r.id, "version": r.version, "state": r.state} for r in state.unfinished],
+        "holds": [hold_document(hold) for hold in state.holds],
+        "yanked": state.yanked.version if state.yanked else None,
     }

@@ -24,6 +24,7 @@ from relman.ledger.index import NOTES, index, notes_of
 from relman.ledger.layout import Layout
 from relman.ledger.session import FinishedSession
 from relman.model.audit import BrokenRecord
+from relman.model.holds import Hold
 from relman.model.observed import Observations
 from relman.model.oci import Digest
 from relman.model.record import Lease, Record
@@ -91,6 +92,10 @@ class BranchLedger(FolderLedger):
     def survey(self, stream: str) -> tuple[tuple[Record, ...], tuple[BrokenRecord, ...]]:
         """As in a folder."""
         return self._read(lambda: super(BranchLedger, self).survey(stream))
+
+    def holds(self) -> tuple[Hold, ...]:
+        """As in a folder."""
+        return self._read(lambda: super(BranchLedger, self).holds())
 
     def observed(self) -> Observations:
         """As in a folder."""

@@ -21,15 +21,17 @@ from relman.documents.values import rfc3339
 from relman.errors import DigestMismatch, Locked, Malformed, NotFound, PartlyDone, RelmanError, UsageError
 from relman.ledger import store
 from relman.ledger.disk import make_folder, read_file, sync_folder, touching, write_file
+from relman.ledger.holding import HoldsFile
 from relman.ledger.journal import Begin, Entry, Journal, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE, is_held, take
 from relman.ledger.observations import ObservedFile
-from relman.ledger.session import FinishedSession, FolderSession, Hold, record_file
+from relman.ledger.session import FinishedSession, FolderSession, Footing, record_file
 from relman.model.audit import BrokenRecord
+from relman.model.holds import Hold, with_hold
 from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
-from relman.model.record import Lease, ReceiptState, Record, RecordState
+from relman.model.record import Lease, ReceiptState, Record, RecordState, Withdrawal, called
 
 T = TypeVar("T")
 
@@ -87,10 +89,12 @@ class FolderLedger:
     def record(self, wanted: str, stream: str | None = None) -> Record:
         """The record with this id, version or name. Of several of one stream the newest finished one is meant.
 
+        A rollback has the version of the release that it went back to: by version that release is meant.
+
         Raises `NotFound` with what comes close, and `UsageError` where several streams have such a one.
         """
         records = self.records(stream)
-        found = [record for record in records if wanted in (record.id, record.version, record.name)]
+        found = called(records, wanted)
         streams = sorted({record.stream for record in found})
         if len(streams) > 1:
             raise UsageError(
@@ -188,8 +192,8 @@ class FolderLedger:
         taken = self._write(f"release: {record.version} begun", take, self._settle)
         if isinstance(taken, FinishedSession):
             return taken
-        hold = Hold(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
-        return FolderSession(hold, taken.record, taken.begin, taken_over=taken.taken_over)
+        footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
+        return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over)
 
     def _finished_before(self, record: Record) -> FinishedSession | None:
         seen = self._see(self._layout.record(record.stream, record.name))
@@ -247,9 +251,7 @@ class FolderLedger:
         if isinstance(taken, FinishedSession):
             return
         try:
-            for journal, content in taken.absorbed:
-                if journal.content() == content:
-                    journal.remove()
+            _forget(taken.absorbed)
             Journal(self._layout.journal(taken.record.stream, taken.record.name)).start([taken.begin])
         except RelmanError:
             if taken.record.lease:
@@ -340,6 +342,58 @@ class FolderLedger:
                 for path in folder.glob(pattern):
                     shutil.rmtree(path)
 
+    def withdraw(self, record: Record, state: RecordState, why: Withdrawal, *, host: str, now: datetime) -> Record:
+        """Write that a release no longer stands. See `relman.ledger.protocol.Ledger.withdraw`."""
+        message = f"{state}: {record.version}"
+
+        def change() -> tuple[Record, list[tuple[Journal, bytes]]]:
+            seen = self._see(self._layout.record(record.stream, record.name))
+            if seen is None:
+                raise NotFound(f"the record `{record.name}` is no longer in `{self._layout.root}`")
+            if seen.record.state in (state, RecordState.YANKED):
+                return seen.record, []
+            self._refuse_if_held(seen, host=host, now=now)
+            absorbed = self._absorb(seen)
+            withdrawn = replace(seen.record, state=state, withdrawn=why, lease=None)
+            write_file(record_file(self._layout, withdrawn), record_bytes(withdrawn))
+            return withdrawn, absorbed
+
+        return self._write(message, change, lambda made: _forget(made[1]))[0]
+
+    @property
+    def _holds(self) -> HoldsFile:
+        return HoldsFile(self._layout.holds)
+
+    def holds(self) -> tuple[Hold, ...]:
+        """What nothing may enter. Raises `Malformed`: what cannot be read must not pass for open."""
+        return self._holds.read()
+
+    def hold(self, hold: Hold) -> None:
+        """Note ``hold``, instead of an earlier one of the same stream and variant."""
+        self._layout.stream(hold.stream)
+
+        def change() -> None:
+            known = self._holds.read()
+            if hold not in known:
+                self._holds.write(with_hold(known, hold))
+
+        self._write(f"hold: {hold.stream}", change)
+
+    def unhold(self, stream: str, variant: str | None = None) -> tuple[Hold, ...]:
+        """Lift the holds of ``stream``. See `relman.ledger.protocol.Ledger.unhold`."""
+
+        def lifted(hold: Hold) -> bool:
+            return hold.stream == stream and variant in (None, hold.variant)
+
+        def change() -> tuple[Hold, ...]:
+            known = self._holds.read()
+            gone = tuple(filter(lifted, known))
+            if gone:
+                self._holds.write(tuple(hold for hold in known if hold not in gone))
+            return gone
+
+        return self._write(f"unhold: {stream}", change) if any(map(lifted, self.holds())) else ()
+
     def observe(self, seen: Iterable[Observation], *, known: Observations) -> tuple[Observation, ...]:
         """Note what is new in ``seen``. See `relman.ledger.protocol.Ledger.observe`."""
         seen = tuple(seen)
@@ -363,6 +417,13 @@ class FolderLedger:
 
     def _prune(self) -> tuple[Digest, ...]:
         return store.prune(self._layout, _wanted(seen.record for seen in self._all(None)))
+
+
+def _forget(journals: Iterable[tuple[Journal, bytes]]) -> None:
+    """Remove journals whose content is in the ledger now, unless somebody went on writing them."""
+    for journal, content in journals:
+        if journal.content() == content:
+            journal.remove()
 
 
 def _over(seen: Iterable[_Seen], id: str) -> FinishedSession | None:

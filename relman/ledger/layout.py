@@ -13,7 +13,8 @@ from relman.model.oci import Digest
 
 CONTENTS = "contents"
 OBSERVED = "observed.jsonl"
-_RESERVED = frozenset({CONTENTS, OBSERVED})
+HOLDS = "holds.json"
+_RESERVED = frozenset({CONTENTS, OBSERVED, HOLDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class Layout:
     def observed(self) -> Path:
         """What tags were seen to hold."""
         return self.root / OBSERVED
+
+    @property
+    def holds(self) -> Path:
+        """What nothing may enter."""
+        return self.root / HOLDS
 
     @property
     def machine(self) -> Path:

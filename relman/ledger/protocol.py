@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Protocol
 
 from relman.model.audit import BrokenRecord
+from relman.model.holds import Hold
 from relman.model.observed import Observation, Observations
 from relman.model.oci import Digest
-from relman.model.record import Attempt, Lease, Receipt, Record, RecordState
+from relman.model.record import Attempt, Lease, Receipt, Record, RecordState, Withdrawal
 
 
 class Session(Protocol):
@@ -79,6 +80,22 @@ class Ledger(Protocol):
         Answers with those that were written: a release whose id or version its stream has already is left as it is.
         Each record is there whole or not at all; the lock is held for all of them.
         """
+
+    def withdraw(self, record: Record, state: RecordState, why: Withdrawal, *, host: str, now: datetime) -> Record:
+        """Write that a release no longer stands: ``state`` is `rolled-back` or `yanked`. Nothing is removed.
+
+        Answers with the record as it is then. One that was yanked stays so, with its first reason, and one that is in
+        that state already is left alone. Raises `Locked` where another run works on it, `NotFound` where it is gone.
+        """
+
+    def holds(self) -> tuple[Hold, ...]:
+        """What nothing may enter; nothing where there is no hold."""
+
+    def hold(self, hold: Hold) -> None:
+        """Note ``hold``, instead of an earlier one of the same stream and variant."""
+
+    def unhold(self, stream: str, variant: str | None = None) -> tuple[Hold, ...]:
+        """Lift the holds of ``stream``, all or only that of ``variant``, and answer with those. None is no error."""
 
     def keep_contents(self, document: bytes) -> Digest:
         """Keep a `relman.contents/1` document; its digest is what records name it by."""

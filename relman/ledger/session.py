@@ -39,8 +39,8 @@ class Write(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """What a session needs of its ledger: where it lies, how it is written, when its lease has to be."""
+class Footing:
+    """What a session stands on in its ledger: where it lies, how it is written, when its lease has to be."""
 
     layout: Layout
     write: Write
@@ -55,13 +55,13 @@ class FolderSession:
 
     finished = False
 
-    def __init__(self, hold: Hold, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
+    def __init__(self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
         self.taken_over = taken_over
-        self._ledger = hold
-        self._layout = hold.layout
+        self._ledger = footing
+        self._layout = footing.layout
         self._record = record
         self._begin = begin
-        self._journal = Journal(hold.layout.journal(record.stream, record.name))
+        self._journal = Journal(footing.layout.journal(record.stream, record.name))
         self._noted: list[Entry] = [begin]
         self._unsent: list[Receipt] = []
         self._open = True

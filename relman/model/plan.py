@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from relman.errors import ConfigError
 from relman.model.changelog import Changelog
 from relman.model.oci import Digest, Platform, Reference
+from relman.model.rollback import Rollback
 
 
 class Stage(IntEnum):
@@ -104,7 +105,10 @@ class PlannedVariant:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A release that would be made. ``config`` is the digest of what the plan pins of the configuration."""
+    """A release that would be made. ``config`` is the digest of what the plan pins of the configuration.
+
+    ``rollback`` is set where it is the way back to an earlier release.
+    """
 
     id: str
     project: str
@@ -122,6 +126,7 @@ class Plan:
     changelog: Changelog
     notes: str
     overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    rollback: Rollback | None = None
 
     @property
     def closed(self) -> tuple[GateResult, ...]:

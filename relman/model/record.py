@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Self
 
 from relman.model.oci import Digest, Platform
 from relman.model.plan import Action, GateResult
+from relman.model.rollback import Rollback
 
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 """The time of a receipt that the core has not stamped yet."""
@@ -113,6 +114,15 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Why a release no longer stands (rolled back, yanked): who said so, when, and why."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """Who works on a release, and until when nobody else may. ``started`` tells a reused process id apart."""
 
@@ -126,7 +136,8 @@ class Lease:
 class Record:
     """A release: what was meant, what came of it, and where it stands. ``lease`` is set while somebody works on it.
 
-    ``plan`` is `None` for a release that was imported, which had none.
+    ``plan`` is `None` for a release that was imported, which had none. ``rollback`` is set where it is no new release
+    but the way back to an earlier one, whose version it has; ``withdrawn`` where it was rolled back or yanked.
     """
 
     id: str
@@ -144,6 +155,8 @@ class Record:
     receipts: tuple[Receipt, ...] = ()
     lease: Lease | None = None
     imported: Imported | None = None
+    rollback: Rollback | None = None
+    withdrawn: Withdrawal | None = None
 
     def __post_init__(self) -> None:
         if (self.plan is None) != (self.imported is not None):
@@ -161,3 +174,12 @@ class Record:
     def variant(self, name: str) -> RecordedVariant | None:
         """The variant of that name, or `None` where the release had none."""
         return next((variant for variant in self.variants if variant.name == name), None)
+
+
+def called(records: Iterable[Record], wanted: str) -> tuple[Record, ...]:
+    """Those of ``records`` that a person may mean by ``wanted``: an id, a version or a name.
+
+    A rollback has the version of the release that it went back to; by version that release is meant.
+    """
+    found = tuple(record for record in records if wanted in (record.id, record.version, record.name))
+    return tuple(record for record in found if not record.rollback) or found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from relman.model.holds import Hold
 from relman.model.oci import Digest
 from relman.model.plan import GateResult
-from relman.model.record import Record
+from relman.model.record import Record, RecordState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class VariantState:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """One stream. ``released`` is its last finished record, ``problem`` why its release could not be worked out."""
+    """One stream. ``released`` is its last finished record, ``problem`` why its release could not be worked out.
+
+    ``yanked`` is the release that it still holds, for one variant at least, although it was yanked.
+    """
 
     name: str
     source: str | None
@@ -37,11 +42,26 @@ class StreamState:
     unfinished: tuple[Record, ...]
     gates: tuple[GateResult, ...]
     problem: str | None
+    holds: tuple[Hold, ...] = ()
+    yanked: Record | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether a release would change something."""
         return any(variant.waits for variant in self.variants)
+
+
+def still_held(records: Sequence[Record], variants: Sequence[VariantState]) -> Record | None:
+    """The newest yanked release whose image one of ``variants`` holds, or `None`."""
+    held = {(variant.name, variant.holds) for variant in variants if variant.holds}
+    return next(
+        (
+            record
+            for record in records
+            if record.state is RecordState.YANKED and any((one.name, one.digest) in held for one in record.variants)
+        ),
+        None,
+    )
 
 
 def age(then: datetime, now: datetime) -> str:

@@ -17,7 +17,7 @@ from relman.errors import AnswerLost, PluginError, RelmanError
 from relman.hookspecs import Executor
 from relman.ledger.protocol import Session
 from relman.model.plan import Action, Plan, Stage
-from relman.model.record import Attempt, Receipt, ReceiptState, RecordState, Unknown
+from relman.model.record import Attempt, Receipt, ReceiptState, Record, RecordState, Unknown
 from relman.model.streams import OnFailure
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ class Tools:
     clock: Callable[[], datetime]
     report: Callable[[Action, Receipt], None]
     elsewhere: bool = False
+    filled: Callable[[Action, Record], Action] = lambda action, _: action
+    """An action with what only its record can tell, just before it is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def act(plan: Plan, session: Session, tools: Tools, on_failure: OnFailure) -> Ou
         if why_not:
             receipt = Receipt.of(action, ReceiptState.SKIPPED, detail=why_not)
         else:
-            receipt, error = _carry_out(action, known, session, tools)
+            receipt, error = _carry_out(tools.filled(action, session.record), known, session, tools)
             if error and action.stage <= Stage.SEAL:
                 stopped = error
         receipt = replace(receipt, at=tools.clock())
@@ -173,6 +175,12 @@ def state_so_far(plan: Plan, known: Iterable[Receipt]) -> RecordState:
     tags = {action.key for action in plan.actions if action.stage in TAGS}
     touched = {key for key, receipt in receipts.items() if receipt.settled or receipt.state is ReceiptState.UNKNOWN}
     return RecordState.INTENDED if tags and not tags & touched else RecordState.PARTIAL
+
+
+def state_after_exception(plan: Plan, known: Iterable[Receipt]) -> RecordState:
+    """`state_so_far` where an exception came between. A rollback is over only once more than its actions is done."""
+    state = state_so_far(plan, known)
+    return RecordState.PARTIAL if plan.rollback and state is RecordState.FINISHED else state
 
 
 def begun(known: Iterable[Receipt]) -> bool:

@@ -130,6 +130,13 @@ def compose_changelog(
     )
 
 
+def compose_without_commits(
+    compared: Sequence[Compared], release: Release, config: Config, templates: Templates
+) -> Changelog:
+    """The changelog of the way back to an earlier release: commits that are taken back are no news of it."""
+    return compose_changelog(compared, release, Commits((), (), ()), (), config, templates)
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 

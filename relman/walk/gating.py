@@ -10,17 +10,23 @@ from relman.model.plan import GateResult, State
 from relman.model.release import Candidate
 from relman.model.streams import GateRule, Stream
 
-ALWAYS = (GateRule("complete", "complete"),)
+ALWAYS = (GateRule("complete", "complete"), GateRule("hold", "hold"))
+GOING_BACK = frozenset({"complete", "signature"})
+"""The types of gates that decide over a rollback, too: it is older, held or not, and nothing new to be tried."""
 
 
-def rules_of(stream: Stream, *, signed: bool) -> tuple[GateRule, ...]:
-    """The gates of a stream: those that always run, then its own, else those that hold by default."""
+def rules_of(stream: Stream, *, signed: bool, rollback: bool = False) -> tuple[GateRule, ...]:
+    """The gates of a stream: those that always run, then its own, else those that hold by default.
+
+    Of these only some decide over a rollback.
+    """
     own = stream.gates
     if own is None:
         own = (GateRule("no-downgrade", "no-downgrade"),)
         own += (GateRule("signature", "signature"),) if signed else ()
     names = {rule.name for rule in ALWAYS}
-    return ALWAYS + tuple(rule for rule in own if rule.name not in names)
+    rules = ALWAYS + tuple(rule for rule in own if rule.name not in names)
+    return tuple(rule for rule in rules if rule.type in GOING_BACK or not rollback)
 
 
 def settle(

@@ -13,6 +13,7 @@ from relman.model.oci import Platform, parse_repository
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
 from relman.model.record import Receipt, Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Release
+from relman.model.rollback import Rollback
 from relman.model.streams import SourceMoved
 from relman.registry.protocol import RegistryReader
 
@@ -29,6 +30,7 @@ def make_plan(
     now: datetime,
     overrides: Sequence[Mapping[str, object]] = (),
     given: Mapping[str, Mapping[Platform, str]] = MappingProxyType({}),
+    rollback: Rollback | None = None,
 ) -> Plan:
     """The plan of ``release``. One that changes nothing has no actions. ``given`` are SBOMs by variant and platform."""
     return Plan(
@@ -50,6 +52,7 @@ def make_plan(
         changelog=changelog,
         notes=notes,
         overrides=tuple(overrides),
+        rollback=rollback,
     )
 
 
@@ -94,6 +97,7 @@ def record_of(plan: Plan, plan_digest: str) -> Record:
         ),
         gates=plan.gates,
         overrides=plan.overrides,
+        rollback=plan.rollback,
     )
 
 

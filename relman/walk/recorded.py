@@ -6,7 +6,7 @@ from relman.documents.changelog import changelog_from_document
 from relman.documents.reading import PLAN_LIMIT, read_json
 from relman.ledger.protocol import Ledger
 from relman.model.changelog import Changelog
-from relman.model.record import Record, RecordState
+from relman.model.record import Record, RecordState, called
 
 
 def recorded(ledger: Ledger, stream: str, version: str) -> tuple[Record, Changelog] | None:
@@ -14,8 +14,8 @@ def recorded(ledger: Ledger, stream: str, version: str) -> tuple[Record, Changel
 
     `None` where there is no such record, or none with a changelog.
     """
-    for record in ledger.records(stream):
-        if version in (record.version, record.id) and (made := _changelog(ledger, record)) is not None:
+    for record in called(ledger.records(stream), version):
+        if (made := _changelog(ledger, record)) is not None:
             return record, made
     return None
 
@@ -26,7 +26,12 @@ def steps_between(ledger: Ledger, stream: str, since: str, to: str | None) -> tu
     `None` where one of the two is on no record, ``to`` does not come after ``since``, or a changelog on the way is
     missing. Empty only where ``since`` is the last release and ``to`` is not given.
     """
-    finished = [record for record in reversed(ledger.records(stream)) if record.state is RecordState.FINISHED]
+    # What was rolled back is no step, and neither is the way back: the next release follows what was gone back to.
+    finished = [
+        record
+        for record in reversed(ledger.records(stream))
+        if record.state is RecordState.FINISHED and record.rollback is None
+    ]
     places = {name: at for at, record in enumerate(finished) for name in (record.version, record.id)}
     start = places.get(since)
     end = len(finished) - 1 if to is None else places.get(to)

@@ -16,7 +16,7 @@ from relman.config import Config
 from relman.errors import ConfigError, NotFound, RelmanError
 from relman.model.oci import Digest, Image, Reference
 from relman.model.plan import Plan, PlannedVariant
-from relman.model.record import Record, RecordedVariant, RecordState
+from relman.model.record import Record, RecordedVariant, RecordState, called
 from relman.model.release import Candidate, Predecessor, Release, release_id
 from relman.model.state import VariantState
 from relman.model.streams import Stream, Variant, Version
@@ -96,7 +96,7 @@ class Resolver:
 
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that ``stream`` had: by its record, else by its dated tags. Raises `NotFound`."""
-        record = next((r for r in self.records if r.stream == stream.name and version in (r.version, r.id)), None)
+        record = next(iter(called((r for r in self.records if r.stream == stream.name), version)), None)
         earlier = self._predecessors.release_before(record) if record else None
 
         def find(variant: Variant) -> Candidate | None:

@@ -121,7 +121,7 @@ def test_the_gate_closes_on_the_days_that_its_table_names(demo: Path, env: dict[
 
     assert sunday[1] == 6
     assert "gate `quiet-days` is pending for `bluefin`, `bluefin-dx`" in sunday[0]
-    assert "gates      complete, no-downgrade, quiet-days open" in status
+    assert "gates      complete, hold, no-downgrade, quiet-days open" in status
     assert monday[1] == 0
 
 

@@ -118,7 +118,7 @@ def same_build(facts: Facts) -> Iterator[Finding]:
     for record, before in pairwise(facts.over):
         mine = {variant.name: variant.digest for variant in record.variants}
         theirs = {variant.name: variant.digest for variant in before.variants}
-        if mine == theirs and mine and all(mine.values()):
+        if mine == theirs and mine and all(mine.values()) and not record.rollback:
             yield facts.finding(
                 Code.SAME_BUILD,
                 f"`{record.version}` released exactly the images of `{before.version}`",
@@ -132,7 +132,7 @@ def backwards(facts: Facts) -> Iterator[Finding]:
     """Releases whose version is older than that of the release before."""
     for record, before in pairwise(facts.finished):
         mine, theirs = facts.order(record.version), facts.order(before.version)
-        if mine and theirs and mine < theirs:
+        if mine and theirs and mine < theirs and not record.rollback:
             yield facts.finding(
                 Code.BACKWARDS,
                 f"`{record.version}` was released after `{before.version}`, and its version is older",

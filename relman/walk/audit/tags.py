@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from relman.model.audit import Code
 from relman.model.oci import Digest
+from relman.model.record import RecordState
 from relman.model.streams import Place
 from relman.walk.acting import UNFINISHED
 from relman.walk.audit.facts import Answer, Facts, short
@@ -92,6 +93,9 @@ def foreign_move(facts: Facts) -> Iterator[Answer]:
         yield facts.unchecked(Code.FOREIGN_MOVE, why)
         return
     open_ends = [record for record in facts.records if record.state in UNFINISHED]
+    # A yanked release stays in the stream until somebody rolls it back: nobody else moved its tags.
+    newer = facts.records[: facts.records.index(current)]
+    open_ends += [record for record in newer if record.state is RecordState.YANKED]
     for place in facts.places:
         variant = current.variant(place.variant.name)
         if variant is None or variant.digest is None:
