@@ -43,7 +43,7 @@ from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.registry.remembering import Past, Remembering
-from relman.walk import acting, composing, gating, observing, planning
+from relman.walk import acting, composing, gating, joining, observing, planning
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
 from relman.walk.compared import Compared
@@ -97,10 +97,22 @@ class Lifecycle:
         `None` where there is no such record, or none with a changelog.
         """
         for record in self.ledger.records(stream.name):
-            if version in (record.version, record.id) and (content := self.ledger.changelog_of(record)) is not None:
-                what = f"the changelog of `{record.name}`"
-                return record, changelog_from_document(read_json(content, what=what, limit=PLAN_LIMIT), what=what)
+            if version in (record.version, record.id) and (changelog := self._changelog_of(record)) is not None:
+                return record, changelog
         return None
+
+    def joined(self, stream: Stream, since: str, to: str) -> tuple[Record, Changelog] | None:
+        """The same for a jump over several releases, from the changelogs of all; `None` where one is missing."""
+        records = joining.way(self.ledger.records(stream.name), since, to)
+        steps = tuple(step for record in records if (step := self._changelog_of(record)) is not None)
+        if not records or len(steps) < len(records) or since not in (steps[0].previous, records[0].previous):
+            return None
+        traits = {variant.name: variant.traits for variant in self.config.variants}
+        return records[-1], joining.join(steps, traits, self.config.groups)
+
+    def _changelog_of(self, record: Record) -> Changelog | None:
+        content, what = self.ledger.changelog_of(record), f"the changelog of `{record.name}`"
+        return changelog_from_document(read_json(content, what=what, limit=PLAN_LIMIT), what=what) if content else None
 
     def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """What is inside each image, compared with what was inside its predecessor."""

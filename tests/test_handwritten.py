@@ -184,6 +184,16 @@ def test_the_way_to_a_build_leads_over_the_releases_in_between(recorded: str, ex
     assert highlights.revisions(diff("a", "c"), records) == tuple(expected)
 
 
+def test_the_way_from_what_the_first_release_followed_leads_over_that_release() -> None:
+    old = Digest.of(b"old")
+    (one,) = record("b").variants
+    first = replace(record("b"), variants=(replace(one, previous_digest=old),))
+    long = diff("a", "c")
+
+    assert highlights.revisions(replace(long, before=replace(long.before, digest=old)), (first,)) == ("a", "b", "c")
+    assert highlights.revisions(long, (first,)) == ("a", "c")
+
+
 def test_a_release_that_never_was_is_no_step_of_the_way() -> None:
     records = (record("b", RecordState.ROLLED_BACK), record("a"))
     assert highlights.revisions(diff("a", "c"), records) == ("a", "c")

@@ -57,6 +57,8 @@ def changelog(
         id: str | None
         if stream is not None and to is not None and since is None and not given:
             made, id, changed = _of_release(walk, stream, to, wanted, introduction)
+        elif stream is not None and to is not None and since is not None and not given:
+            made, id, changed = _of_jump(walk, stream, since, to, wanted, introduction)
         else:
             with working("reading what is in the images"):
                 if stream is not None:
@@ -92,6 +94,23 @@ def _of_release(
     if note or platforms:
         option = "--note" if note else "--platform"
         raise UsageError(f"`{option}` cannot change `{record.version}`: its notes are shown as they are recorded")
+    return made, record.id, True
+
+
+def _of_jump(
+    walk: Lifecycle, name: str, since: str, to: str, platforms: tuple[Platform, ...], note: str | None
+) -> tuple[Changelog, str, bool]:
+    """From one release of before to another: of their images; where they are gone, of the releases in between."""
+    try:
+        with working("reading what is in the images"):
+            release, pairs = _of_stream(walk, name, since, to, platforms)
+            return walk.compose(walk.inspect(pairs), release, note=note), release.id, release.changed
+    except NotFound as error:
+        joined = None if note or platforms else walk.joined(walk.config.stream(name), since, to)
+        if joined is None:
+            raise
+        say(f"note: {error.message}: these are the notes of the releases in between, joined")
+    record, made = joined
     return made, record.id, True
 
 

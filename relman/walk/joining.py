@@ -17,10 +17,26 @@ from relman.model.changelog import Accounting, Changelog, Commit, Fix, Major, Pa
 from relman.model.contents import Capability, Contents, Identity, Package, PackageSet
 from relman.model.diff import Diff, Side
 from relman.model.oci import Platform
+from relman.model.record import Record
 from relman.walk.compare import assemble, compare_contents
 from relman.walk.grouping import group_changes
 
 _REVERT = re.compile(r'Revert "(.+)"(?:\s+\(#[0-9]+\))?')
+
+
+def way(records: Sequence[Record], since: str, to: str) -> tuple[Record, ...]:
+    """The releases after ``since`` up to ``to``, the earliest first; both are versions or ids.
+
+    Each record says which it follows. Where none of them is ``since``, the way goes back to the first of them, which
+    may have followed what is on no record.
+    """
+    by_id = {record.id: record for record in records}
+    step = next((record for record in records if to in (record.version, record.id)), None)
+    found: list[Record] = []
+    while step is not None and step not in found and since not in (step.version, step.id):
+        found.append(step)
+        step = by_id.get(step.previous or "")
+    return tuple(reversed(found))
 
 
 def join(
