@@ -441,6 +441,17 @@ def test_an_image_that_was_made_before_the_one_it_follows(world: World) -> None:
     assert "was made at 2026-05-01 04:40" in findings[0].message
 
 
+def test_a_stream_that_holds_an_older_build_than_its_last_release_went_back(world: World) -> None:
+    repository = parse_repository(f"{PREFIX}/dx")
+    old = world.registry.manifest(repository.tag("testing-20260626"))
+    world.registry.put_manifest(repository, old.content, old.descriptor.media_type, tag="testing")
+
+    (finding,) = (one for one in audit(world, "testing").all_findings if one.code is Code.BACKWARDS)
+
+    assert (finding.code, finding.variant, finding.version) == ("backwards", "dx", "testing-20260703")
+    assert "made at 2026-06-26 04:40, before that of the last release" in finding.message
+
+
 def test_an_sbom_that_the_release_before_had_and_this_one_has_not(world: World) -> None:
     digest = world.holds("dx:stable")
     assert digest

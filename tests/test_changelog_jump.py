@@ -98,7 +98,7 @@ def test_a_jump_over_releases_is_told_from_their_notes_as_it_would_be_from_the_i
 
     assert rows(direct) == rows(joined) == [("kernel", ["6.1-1.fc44"], ["6.3-1.fc44"])]
     assert json.loads(joined.stdout)["previous"] == VERSIONS[0]
-    assert "these are the notes as they were recorded" in joined.stderr
+    assert "these are the notes of the releases in between, joined" in joined.stderr
     assert "these are the notes" not in direct.stderr
 
 

@@ -78,6 +78,11 @@ def test_every_fault_in_handwritten_files_is_named_with_its_line(world: World) -
     )
 
 
+def test_a_text_that_begins_like_a_head_and_has_none_is_a_text(world: World) -> None:
+    write(world, "changes/a.md", "+++Great <b>news</b> for everybody")
+    assert [(fault.file, fault.line) for fault in checked(world).faults] == [("changes/a.md", 1)] * 2
+
+
 def test_an_issue_that_was_deleted_without_a_word_is_a_fault(world: World) -> None:
     checkout = Checkout.__new__(Checkout)
     checkout.folder, checkout._clock = world.folder, 1_760_000_000

@@ -36,6 +36,8 @@ versions = ["stable-{major}.{date}", "stable-{date}"]
 
 [changelog]
 commits = { exclude = ["^chore"], required = REQUIRED }
+highlights = "changes/"
+known_issues = "known-issues/"
 """
 OLD, NEW, OTHER = "1" * 40, "2" * 40, "3" * 40
 
@@ -167,7 +169,8 @@ def test_a_changelog_names_stream_versions_and_title_and_says_what_it_lacks(worl
     ]
     text = " ".join(changelog.notes)
     assert "os-new: new in this release, there is nothing to compare with." in text
-    assert "Commits are missing here: commit `1111111` is not in" in text
+    assert "Commits are missing here: commit `1111111` is not in the checkout. Highlights and known issues" in text
+    assert str(made.folder) not in text, "where the checkout lies is for nobody who reads notes"
 
 
 @pytest.mark.parametrize(

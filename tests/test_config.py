@@ -205,18 +205,23 @@ def test_a_fault_is_named_with_its_line_and_its_key(text: str, problem: str, tmp
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('[[variants]]\nname = "b"\ntraits = 3', "17: variants[2].traits: `3`: input should be a valid tuple"),
+        ('[[variants]]\nname = "b"\ntraits = 3', "17: variants[2].traits: `3`: input should be a list"),
         (
             '[[groups]]\ntitle = "x"\ntraits = [["base"]]',
             "17: groups[1].traits[1]: `['base']`: input should be a valid string",
         ),
         (
             '[[majors]]\nlabel = "x"\npackage = "x"\ntraits = "base"',
-            "18: majors[1].traits: `base`: input should be a valid tuple",
+            "18: majors[1].traits: `base`: input should be a list",
+        ),
+        ("[streams]\nbuilt = 3", "16: streams.built: `3`: input should be a table"),
+        (
+            '[streams.built]\ntags = []\nversions = ["a-{date}"]',
+            "16: streams.built.tags: `[]`: there should be an entry in it",
         ),
         (BUILT + 'from = ["a"]', "18: streams.stable.from: `['a']`: input should be a valid string"),
-        (HOOK + "streams = 3", "18: announce[1].streams: `3`: input should be a valid tuple"),
-        (HOOK + 'streams = "testing"', "18: announce[1].streams: `testing`: input should be a valid tuple"),
+        (HOOK + "streams = 3", "18: announce[1].streams: `3`: input should be a list"),
+        (HOOK + 'streams = "testing"', "18: announce[1].streams: `testing`: input should be a list"),
         (HOOK + 'streams = [["a"]]', "18: announce[1].streams[1]: `['a']`: input should be a valid string"),
         (HOOK + 'name = ["a"]', "18: announce[1].name: `['a']`: input should be a valid string"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from markdown_it.token import Token
 
-from relman.render.escaping import LONGEST, cleaned, code, in_html, url
+from relman.render.escaping import LONGEST, cleaned, code, in_html, sentence, url
 from relman.render.markdown import escape, sanitised, to_html
 from tests.hostile_text import gfm, hostile, read_html
 
@@ -100,6 +100,27 @@ def test_a_code_span_shows_its_text_or_is_none(text: str) -> None:
 
     assert {child.type for child in inline.children or []} <= {"text", "code_inline"}
     assert " ".join(content.split()) == " ".join(f"x {sanitised(text)} y".split())
+
+
+def test_a_sentence_keeps_its_own_code_spans_and_escapes_the_rest() -> None:
+    assert (
+        sentence("no *record* of `stable`: `a_b` stands for it") == "no \\*record\\* of `stable`: `a_b` stands for it"
+    )
+    assert sentence("one ` alone") == "one \\` alone"
+
+
+@given(hostile)
+def test_a_sentence_with_a_name_of_strangers_stays_one_plain_paragraph(name: str) -> None:
+    tokens = gfm().parse(f"- {sentence(f'there is no `{name}` here')}\n")
+
+    assert [token.type for token in tokens if token.nesting >= 0] == [
+        "bullet_list_open",
+        "list_item_open",
+        "paragraph_open",
+        "inline",
+    ]
+    (inline,) = (token for token in tokens if token.type == "inline")
+    assert {child.type for child in inline.children or []} <= {"text", "text_special", "code_inline"}
 
 
 @given(hostile)

@@ -317,6 +317,17 @@ def test_a_list_from_a_file_is_explained_without_a_registry(
     ]
 
 
+def test_a_name_that_is_no_variants_is_an_error_that_names_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config(tmp_path, "bluefin-lts")
+
+    with pytest.raises(UsageError, match="`blufin` does not begin with a registry") as raised:
+        run(tmp_path, monkeypatch, "blufin")
+
+    assert (raised.value.hint or "").startswith("or name a variant: `bluefin`")
+
+
 def test_the_same_from_stdin_as_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

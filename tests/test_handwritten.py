@@ -132,6 +132,15 @@ def test_highlights_are_those_that_came_in_since_the_predecessor_in_their_last_w
     assert texts(checkout, a, b) == {"changes/one.md": "One, corrected"}
 
 
+def test_a_highlight_that_cannot_be_read_is_mended_by_a_later_commit_or_taken_away(checkout: Checkout) -> None:
+    a = checkout.head
+    b = put(checkout, changes__one="+++\ntitle = broken\n+++\nOne", changes__two="", changes__three="Three")
+    with pytest.raises(Malformed):
+        texts(checkout, a, b)
+    put(checkout, changes__one="One", changes__two=None, changes__three="Three, later")
+    assert texts(checkout, a, b) == {"changes/one.md": "One", "changes/three.md": "Three"}
+
+
 def test_highlights_of_a_long_step_are_those_of_its_short_ones_each_once(checkout: Checkout) -> None:
     a = checkout.head
     b = put(checkout, changes__one="One", changes__two="Two")
@@ -173,6 +182,16 @@ def record(revision: str, state: RecordState = RecordState.FINISHED) -> Record:
 def test_the_way_to_a_build_leads_over_the_releases_in_between(recorded: str, expected: str) -> None:
     records = tuple(record(revision) for revision in reversed(recorded))
     assert highlights.revisions(diff("a", "c"), records) == tuple(expected)
+
+
+def test_the_way_from_what_the_first_release_followed_leads_over_that_release() -> None:
+    old = Digest.of(b"old")
+    (one,) = record("b").variants
+    first = replace(record("b"), variants=(replace(one, previous_digest=old),))
+    long = diff("a", "c")
+
+    assert highlights.revisions(replace(long, before=replace(long.before, digest=old)), (first,)) == ("a", "b", "c")
+    assert highlights.revisions(long, (first,)) == ("a", "c")
 
 
 def test_a_release_that_never_was_is_no_step_of_the_way() -> None:
@@ -236,6 +255,18 @@ def test_a_fix_that_the_build_does_not_have_leaves_the_issue_open_in_it(checkout
     a = put(checkout, known__x=OPEN.format("X"))
     put(checkout, known__x=FIXED.format("X"))
     assert issues(checkout, None, a) == (["X"], [])
+
+
+def test_an_issue_that_cannot_be_read_is_mended_by_a_later_commit_or_taken_away(checkout: Checkout) -> None:
+    a = put(checkout, known__x="no head", known__y="no head", known__z=OPEN.format("Z"))
+    with pytest.raises(Malformed, match="`title` is missing"):
+        issues(checkout, None, a)
+    b = put(checkout, known__x=OPEN.format("X"), known__y=None, known__z="a slip")
+    assert issues(checkout, None, a) == (["X", "Z"], [])
+    with pytest.raises(Malformed):
+        issues(checkout, a, b)
+    c = put(checkout, known__x=FIXED.format("X"), known__z=OPEN.format("Z"))
+    assert issues(checkout, a, c) == (["Z"], ["X"])
 
 
 def test_a_deleted_issue_is_carried_unless_it_was_declared_or_moved(checkout: Checkout) -> None:

@@ -171,6 +171,34 @@ def test_aurora_with_linked_titles_an_empty_group_and_a_table_of_digests_is_read
     assert (read.tally.rows, read.tally.rows_read, read.tally.rows_kept) == (3, 2, 1)
 
 
+def test_both_sentences_of_the_header_may_stand_in_one_paragraph() -> None:
+    read = notes(HEADER.replace("\n\n", "\n") + "\n" + GROUP + "| ✨ | iwd | | 3.6-1 |\n")
+
+    assert (read.version, read.stream, read.previous, read.remark, read.texts) == (
+        "stable-20250608",
+        "stable",
+        "stable-20250525",
+        "One package per new version shown.",
+        (),
+    )
+
+
+def test_a_link_or_a_stroke_around_a_whole_name_or_version_is_no_part_of_it() -> None:
+    rows = "| ✨ | [iwd](https://src.example/iwd) | | [3](https://src.example/3) |\n| 🔄 | ~~bar~~ | 1 | **2** |\n"
+
+    assert packages(GROUP + rows) == [("All Images", "iwd", (), ("3",)), ("All Images", "bar", ("1",), ("2",))]
+
+
+def test_a_dash_where_the_mark_says_that_nothing_is_there_is_nothing() -> None:
+    rows = "| ✨ | iwd | - | 3.6-1 |\n| ❌ | wpa | 2.11-1 | N/A |\n| 🔄 | bar | – | 2 |\n"
+
+    assert packages(GROUP + rows) == [
+        ("All Images", "iwd", (), ("3.6-1",)),
+        ("All Images", "wpa", ("2.11-1",), ()),
+    ]
+    assert [reason for _, reason in refused(GROUP + rows)] == ["`–` is not a version"]
+
+
 # ------------------------------------------------------------------------------------------------ by hand, and odd
 
 

@@ -12,6 +12,7 @@ import pytest
 from relman.config import Config
 from relman.errors import Malformed, NotFound, RelmanError
 from relman.imports import files
+from relman.imports.atom import XHTML
 from relman.imports.files import read_file
 from relman.imports.importing import Fate, ImportPlan, plan_import
 from relman.imports.published import Origin, Published
@@ -102,6 +103,9 @@ FORMS = {
     ),
     "bom.json": "\ufeff" + json.dumps([release(body=BODY.replace("\n", "\r\n"))]),
     "releases.atom": atom(BODY),
+    "xhtml.atom": atom(BODY)
+    .replace(escape(to_html(BODY)), f'<div xmlns="{XHTML}">{to_html(BODY)}</div>')
+    .replace('content type="html"', 'content type="xhtml"'),
     "feed.json": json.dumps(FEED),
     "2025-06-08-notes.md": MARKDOWN,
     "crlf.md": MARKDOWN.replace("---\ntitle", "---\ndate: 2025-06-08T05:30:00Z\ntitle").replace("\n", "\r\n"),

@@ -334,6 +334,33 @@ def test_a_release_whose_images_are_gone_is_shown_as_it_was_recorded(folder: Pat
     assert "these are the notes as they were recorded" in found.stderr
 
 
+def test_a_jump_over_releases_whose_images_are_gone_is_told_by_the_notes_of_all_of_them(folder: Path) -> None:
+    published.config(folder, published.RELMAN_TOML.replace("ghcr.io/acme", "oci:images"))
+    later = (
+        BODY.replace("20250525", "20250601")
+        .replace("20250608", "20250615")
+        .replace("✨ | iwd | |", "🔄 | iwd | 3.6-1 |")
+    )
+    earlier = BODY.replace("20250608", "20250601")
+    releases = [
+        release(tag_name="stable-20250601", body=earlier, published_at="2025-06-01T05:30:00Z"),
+        release(tag_name="stable-20250615", body=later.replace("3.6-1 |\n", "3.7-1 |\n"), html_url=None),
+    ]
+    (folder / "x.json").write_text(json.dumps(releases), encoding="utf-8")
+    command("x.json", "--yes")
+
+    def jump(since: str) -> Result:
+        options = ["--from", since, "--to", "stable-20250615", "--format", "json"]
+        return CliRunner().invoke(relman, ["changelog", "--stream", "stable", *options])
+
+    whole = json.loads(jump("stable-20250525").stdout)
+    (row,) = whole["groups"][0]["changes"]
+    assert (whole["previous"], whole["version"]) == ("stable-20250525", "stable-20250615")
+    assert (row["kind"], row["before"], row["after"]) == ("added", [], ["3.7-1"])
+    assert "the notes of the releases in between, joined" in jump("stable-20250601").stderr
+    assert isinstance(jump("stable-20250101").exception, NotFound)
+
+
 # ------------------------------------------------------------------------------------------------- there and back
 
 

@@ -53,6 +53,16 @@ def test_fitted_notes_are_as_reviewed(name: str, format: str, limit: int) -> Non
     check_golden(f"{name}.{limit}.{ENDINGS[format]}", text)
 
 
+def test_classic_notes_that_are_cut_do_not_say_that_every_package_is_shown() -> None:
+    whole = fitted("small", 100_000, "classic")
+
+    assert "**Every changed package is shown.**" in whole
+    for limit in range(600, len(whole), 50):
+        cut = fitted("small", limit, "classic")
+        assert "**The end of these notes is left out, for want of room.**" in cut
+        assert "Every changed package" not in cut
+
+
 # --------------------------------------------------------------------------------------------- what goes first
 
 

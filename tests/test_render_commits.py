@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relman.render.commits import commit_groups, undone
+from relman.render.commits import bare_subject, commit_groups, undone
 from relman.render.forge import Forge
 from tests import changelogs
 from tests.changelogs import changelog, commit, variant
@@ -35,6 +35,23 @@ def test_commits_are_under_their_kind_and_what_was_left_out_is_counted() -> None
         ("Other", ["Update things"]),
     ]
     assert "\n3 commits left out: `^chore` 2, `^Merge` 1.\n" in notes(made)
+
+
+def test_the_rule_that_left_a_commit_out_is_shown_as_code_inside_its_sentence() -> None:
+    made = changelog(commits=(commit("feat: one"), commit("chore: a", reason="excluded by `^chore`")))
+
+    assert "\n1 commit left out: excluded by `^chore` 1.\n" in notes(made)
+
+
+def test_an_issue_that_the_subject_closes_at_its_end_is_named_once() -> None:
+    made = [
+        commit("feat: a, closes #7", closes=(7,)),
+        commit("fix: b (fixes #8)", closes=(8,)),
+        commit("closes #9", closes=(9,)),
+        commit("fix: c, closes #1", closes=()),
+    ]
+
+    assert [bare_subject(each) for each in made] == ["feat: a", "fix: b", "closes #9", "fix: c, closes #1"]
 
 
 def test_a_commit_and_its_revert_are_folded_together() -> None:

@@ -114,7 +114,8 @@ def _of_stream(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
     option = "--note" if asked.note else "--platform" if asked.platforms else "--sbom" if asked.given else None
     if option:
         raise UsageError(f"`{option}` cannot change notes that are shown as they were recorded ({lost})")
-    say(f"note: {lost}: these are the notes as they were recorded")
+    joined = "of the releases in between, joined" if asked.since else "as they were recorded"
+    say(f"note: {lost}: these are the notes {joined}")
     return made
 
 

@@ -77,9 +77,16 @@ def _place(
         repository = walk.config.place(chosen, streams[0]).repository
         beside = tuple(v for v in everyone if v != chosen and v.repository == chosen.repository)
         return repository, (chosen,), beside
-    repository = image(name, walk).repository
+    try:
+        repository = image(name, walk).repository
+    except UsageError as error:
+        raise UsageError(error.message, hint=f"or name a variant: {_named(everyone)}") from error
     here = tuple(v for v in everyone if any(walk.config.place(v, s).repository == repository for s in streams))
     return repository, here or everyone, ()
+
+
+def _named(variants: Sequence[Variant]) -> str:
+    return ", ".join(f"`{variant.name}`" for variant in variants) or "there are none in the configuration"
 
 
 def _listed(path: str) -> tuple[str, ...]:

@@ -13,6 +13,14 @@ from relman.config.lines import Path
 from relman.config.merging import Origin
 from relman.settings import SECRET_KEYS
 
+_IN_TOML: Mapping[str, str] = {
+    "tuple_type": "Input should be a list",
+    "dict_type": "Input should be a table",
+    "model_type": "Input should be a table",
+    "too_short": "There should be an entry in it",
+}
+"""What pydantic says in Python's words, in those of the file; no list of ours has a minimum beyond one."""
+
 
 class Problems:
     """Gathers every fault of a configuration, each with its line, in the file or in the profile that it is in."""
@@ -50,7 +58,7 @@ class Problems:
             elif fault["type"] == "missing":
                 self.add(prefix + location[:-1], f"`{location[-1]}` is missing")
             else:
-                message = fault["msg"].removeprefix("Value error, ")
+                message = _IN_TOML.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
                 shown = "" if "`" in message or isinstance(fault["input"], dict) else f"`{fault['input']}`: "
                 self.add(prefix + location, shown + message[:1].lower() + message[1:])
 

@@ -102,6 +102,12 @@ def read_known_issue(name: str, content: bytes) -> KnownIssue:
     )
 
 
+def without_head(text: str) -> str:
+    """The text with empty lines for its head, so that lines keep their numbers."""
+    match = _HEAD.match(text)
+    return "\n" * match[0].count("\n") + text[match.end() :] if match else text
+
+
 def _parts(name: str, content: bytes, model: type[T]) -> tuple[T, str]:
     if len(content) > LIMIT:
         raise Malformed(f"`{name}` is larger than {LIMIT // 1024} KiB")

@@ -41,7 +41,9 @@ def fragments_between(repository: Checkout, folder: str, revisions: Sequence[str
 
     ``revisions`` are those of one release after another, the earliest first. What came with one of them counts, also
     where the file was removed later: so the highlights of a long step are those of the short ones together. Each is
-    read as the latest of the revisions has it. Raises `NotFound` for a revision that is not there, `Malformed`.
+    read as the latest of the revisions has it; where that cannot be read, as the checkout has it now, or not at all if
+    it is gone, so that no build has to be made again for a slip in a text. Raises `NotFound` for a revision that is not
+    there, `Malformed`.
     """
     found: dict[str, str] = {}
     for before, after in pairwise(revisions):
@@ -49,7 +51,8 @@ def fragments_between(repository: Checkout, folder: str, revisions: Sequence[str
         for name, id in new.items():
             if name not in old or name in found:
                 found[name] = id
-    return tuple(_read(repository, folder, name, id, read_fragment) for name, id in sorted(found.items()))
+    fragments = (_mended(repository, folder, name, id, read_fragment) for name, id in sorted(found.items()))
+    return tuple(fragment for fragment in fragments if fragment)
 
 
 def known_issues_at(repository: Checkout, folder: str, before: str | None, after: str) -> KnownIssues:
@@ -62,28 +65,35 @@ def known_issues_at(repository: Checkout, folder: str, before: str | None, after
     earlier = _files(repository, before, folder) if before else {}
     now = _files(repository, "HEAD", folder)
 
-    def read(name: str, id: str) -> KnownIssue:
-        return _read(repository, folder, name, id, read_known_issue)
+    def readable(name: str, files: Mapping[str, str]) -> KnownIssue | None:
+        try:
+            return _read(repository, folder, name, files[name], read_known_issue) if name in files else None
+        except Malformed:
+            return None
+
+    def found(name: str) -> KnownIssue | None:
+        if name not in here:
+            return _read(repository, folder, name, now[name], read_known_issue)
+        return _mended(repository, folder, name, here[name], read_known_issue)
 
     opened: dict[str, KnownIssue] = {}
     fixed: dict[str, KnownIssue] = {}
     seen: set[str] = set()
     for name in sorted(here.keys() | now.keys()):
-        issue = read(name, here[name]) if name in here else read(name, now[name])
+        issue = found(name)
+        if issue is None:
+            continue
         seen.add(issue.title.casefold())
         if issue.open:
-            newer = read(name, now[name]) if name in now and now[name] != here.get(name) else issue
-            opened[name] = newer if newer.open else issue
-        elif name in here and issue.fixed_in and not (name in earlier and not read(name, earlier[name]).open):
+            newer = readable(name, now)
+            opened[name] = newer if newer and newer.open else issue
+        elif name in here and issue.fixed_in and not ((was := readable(name, earlier)) and not was.open):
             fixed[name] = issue
     for name, id in sorted({**_deleted(repository, after, folder), **earlier}.items()):
         if name in here or name in now:
             continue
-        try:
-            issue = read(name, id)
-        except Malformed:
-            continue  # it could never be shown, and is gone
-        if issue.open and issue.title.casefold() not in seen:
+        issue = readable(name, {name: id})  # one that is not could never be shown, and is gone
+        if issue and issue.open and issue.title.casefold() not in seen:
             opened[name] = issue
     return KnownIssues(tuple(opened[name] for name in sorted(opened)), tuple(fixed[name] for name in sorted(fixed)))
 
@@ -116,6 +126,19 @@ def _files(repository: Checkout, revision: str, folder: str) -> Mapping[str, str
 def _deleted(repository: Checkout, revision: str, folder: str) -> Mapping[str, str]:
     gone = repository.deleted(revision, folder)
     return {name: id for name, id in gone.items() if is_handwritten(name)}
+
+
+def _mended(repository: Checkout, folder: str, name: str, id: str, read: Callable[[str, bytes], T]) -> T | None:
+    """The file; one that cannot be read as it has been mended since, and `None` where it has been taken away."""
+    try:
+        return _read(repository, folder, name, id, read)
+    except Malformed:
+        now = _files(repository, "HEAD", folder)
+        if name not in now:
+            return None
+        if now[name] == id:
+            raise
+        return _read(repository, folder, name, now[name], read)
 
 
 def _read(repository: Checkout, folder: str, name: str, id: str, read: Callable[[str, bytes], T]) -> T:

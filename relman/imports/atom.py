@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import NoReturn
 from xml.parsers import expat
 
 from relman.errors import Malformed
 
 ATOM = "http://www.w3.org/2005/Atom"
+XHTML = "http://www.w3.org/1999/xhtml"
 _DEPTH = 64
 
 
 @dataclass(slots=True)
 class AtomEntry:
-    """An entry: its texts by element, the address of its page, and how its content is written (`html`, `text`)."""
+    """An entry: its texts by element, the address of its page, and how its content is written (`html`, `text`).
+
+    Content of the type `xhtml` is elements of the feed (RFC 4287, 3.1.1.3); its text is the HTML of them.
+    """
 
     texts: dict[str, str] = field(default_factory=dict)
     address: str | None = None
@@ -67,15 +72,25 @@ class _Feed:
                 self.entries[-1].content_type = attributes.get("type", "text")
         if len(self._path) == 3:
             self._text = []
+        elif self._xhtml:
+            link = f' href="{escape(attributes["href"])}"' if "href" in attributes else ""
+            self._text.append(f"<{name.removeprefix(f'{XHTML} ')}{link}>")
 
-    def end(self, _name: str) -> None:
-        if len(self._path) == 3 and self._path[:2] == ["feed", "entry"]:
+    def end(self, name: str) -> None:
+        if self._xhtml and len(self._path) > 3:
+            self._text.append(f"</{name.removeprefix(f'{XHTML} ')}>")
+        elif len(self._path) == 3 and self._path[:2] == ["feed", "entry"]:
             self.entries[-1].texts.setdefault(self._path[2], "".join(self._text))
         self._path.pop()
 
     def text(self, data: str) -> None:
         if len(self._path) >= 3:
-            self._text.append(data)
+            self._text.append(escape(data, quote=False) if self._xhtml else data)
+
+    @property
+    def _xhtml(self) -> bool:
+        """Whether the parser is inside of content that is elements of the feed."""
+        return self._path[:3] == ["feed", "entry", "content"] and self.entries[-1].content_type == "xhtml"
 
     def refuse_doctype(self, *_: object) -> NoReturn:
         raise Malformed(f"{self._what} has a document type, which feeds have no need of, and so it is not read")

@@ -40,8 +40,9 @@ class Cell:
 
     @property
     def value(self) -> str:
-        """What a name or a version is: as written, unless markup goes around all of it."""
-        return self.plain if self.written.strip("*`_ ") == self.plain else self.written
+        """What a name or a version is: as written, unless markup or a link goes around all of it."""
+        bare = self.written.strip("*`_~ ")
+        return self.plain if bare in (self.plain, f"[{self.plain}]({self.link})") else self.written
 
 
 EMPTY = Cell("", "")

@@ -174,22 +174,25 @@ class _Reader:
         """Whether the paragraph is one of the sentences of the header, and nothing else."""
         codes = block.codes
         start = words.casefold()
+        said: tuple[str, ...] = ()
         if start.startswith("this is an automatically generated changelog"):
             self._version = self._version or (codes[0] if codes else None)
-            rest = _without(words, ("This is an automatically generated changelog", "for release", *codes[:1]))
-        elif start.startswith("from previous ") and "version" in start:
+            said = ("This is an automatically generated changelog", "for release", *codes[:1])
+            start = "".join(start.partition("from previous ")[1:])  # both may stand in one paragraph
+            codes = codes[1:]
+        if start.startswith("from previous ") and "version" in start:
             names = [code for code in codes if code]
             self._previous = self._previous or (names[-1] if names else None)
             self._stream = self._stream or (names[0] if len(names) > 1 else None)
             self._remark = self._remark or (" ".join(block.bold) or None)
-            said = ("From previous", *names[:-1], "version", *names[-1:], "there have been the following changes")
+            said += ("From previous", *names[:-1], "version", *names[-1:], "there have been the following changes")
             said += block.bold
-            rest = _without(words, said)
         elif start.startswith("there is no previous "):
             self._stream = self._stream or (codes[0] if codes else None)
-            rest = _without(words, ("There is no previous", *codes[:1], "version to compare it with"))
-        else:
+            said = ("There is no previous", *codes[:1], "version to compare it with")
+        if not said:
             return False
+        rest = _without(words, said)
         if rest.strip(" .:"):
             self._keep(block.source, block.units)
         else:

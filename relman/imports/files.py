@@ -143,7 +143,7 @@ def _of_atom(content: bytes, file: str, what: str) -> Iterator[Published]:
             url=entry.address,
             at=at,
             body=entry.texts.get("content", ""),
-            html=entry.content_type in ("html", "text/html"),
+            html=entry.content_type in ("html", "text/html", "xhtml"),
             refused=problem,
         )
 

@@ -62,8 +62,8 @@ def package_row(row: TableRow, symbol: str | None, width: int) -> PackageRow:
     _check(row, width)
     if symbol is None:
         mark, name = row.cells[0].plain.replace(_VARIATION, ""), row.cells[1].value
-        before, remark = _with_remark(row.cells[2])
-        after = _versions(row.cells[3].value)
+        before, remark = ((), None) if mark == _ADDED and _says_none(row.cells[2]) else _with_remark(row.cells[2])
+        after = () if mark == _REMOVED and _says_none(row.cells[3]) else _versions(row.cells[3].value)
     else:
         mark, name, remark = symbol, row.cells[0].value, None
         before, after = _step(row.cells[1].value)
@@ -176,6 +176,11 @@ def _versions(text: str) -> tuple[str, ...]:
         if not version or any(char.isspace() for char in version):
             raise RowRefused(f"`{version}` is not a version: it has spaces in it")
     return found
+
+
+def _says_none(cell: Cell) -> bool:
+    """Whether a dash or the like stands where the row's mark says that there is no version."""
+    return cell.plain.casefold() in _UNKNOWN
 
 
 def _with_remark(cell: Cell) -> tuple[tuple[str, ...], str | None]:

@@ -89,7 +89,7 @@ class NotesRenderer:
         counted = MEASURES[measure] if isinstance(measure, str) else measure
         if limit is None or counted(whole) <= limit:
             return whole
-        parted = Parted(self._marked(template, row_links=False) if linked else marked)
+        parted = Parted(self._marked(template, row_links=False, shortened=True))
         return _fitted(parted, lambda text: self._as(format, text), limit, counted, linked=linked, full=full)
 
     def _as(self, format: str, markdown: str) -> str:

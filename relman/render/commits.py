@@ -18,6 +18,10 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Headings in their order, with the types of conventional commits that stand under each."""
 
+_CLOSES = re.compile(
+    r"[,;]? ?\(?\b(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?):? #([0-9]{1,9})\)?$", re.IGNORECASE | re.ASCII
+)
+
 _HEADING_OF = {type: heading for heading, types in _HEADINGS.items() for type in types}
 
 
@@ -36,10 +40,13 @@ def first_contributions(commits: Iterable[Commit]) -> tuple[tuple[str, Commit], 
 
 
 def bare_subject(commit: Commit) -> str:
-    """The subject without the number of its pull request at the end, which is linked beside it."""
-    if commit.pull_request is None:
-        return commit.subject
-    return re.sub(rf"\s*\(#{commit.pull_request}\)\s*$", "", commit.subject) or commit.subject
+    """The subject without what is linked beside it: the number of its pull request and `closes #12` at its end."""
+    subject = commit.subject
+    if commit.pull_request is not None:
+        subject = re.sub(rf"\s*\(#{commit.pull_request}\)\s*$", "", subject)
+    while (found := _CLOSES.search(subject)) and int(found[1]) in commit.closes:
+        subject = subject[: found.start()]
+    return subject if subject.strip() else commit.subject
 
 
 def undone(commits: tuple[Commit, ...]) -> tuple[tuple[Commit, Commit], ...]:

@@ -97,6 +97,24 @@ def code(text: str) -> str:
     return f"`{line}`" if line and not set(line) & set("`|\\$") else escape(text)
 
 
+def sentence(text: str) -> str:
+    """A sentence of relman's own as Markdown: what it has between backticks is code, and the rest is escaped."""
+    pieces = cleaned(text).split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    return "".join(_literal(piece) if at % 2 else _between(piece) for at, piece in enumerate(pieces))
+
+
+def _literal(piece: str) -> str:
+    span = code(piece)
+    return span if span.startswith("`") else escape(f"`{piece}`")
+
+
+def _between(piece: str) -> str:
+    """A piece of a sentence, with the spaces that part it from its neighbours."""
+    return " " * piece.startswith(" ") + escape(piece) + " " * (piece.endswith(" ") and bool(piece.strip()))
+
+
 def in_html(text: str) -> str:
     """HTML that shows `sanitised(text)`: for a `<summary>`, where Markdown does not reach."""
     return html.escape(sanitised(text))

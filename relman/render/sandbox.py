@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from relman.model.oci import Digest
 from relman.render.bbcode import FLAVOURS, to_bbcode
-from relman.render.escaping import code, escape, in_html, url
+from relman.render.escaping import code, escape, in_html, sentence, url
 from relman.render.markdown import closed, to_html, to_text
 
 LARGEST = 10 * 1024 * 1024
@@ -229,6 +229,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "html": _html,
     "megabytes": megabytes,
     "md": lambda text: escape(_said(text)),
+    "sentence": lambda text: sentence(_said(text)),
     "short": _short,
     "summary": _summary,
     "text": lambda text: to_text(_said(text)),
@@ -237,4 +238,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "versions": _versions,
 }
 """What templates have beside Jinja's own filters: `md` escapes for Markdown, `cell` the same for a whole cell, `code`
-makes a code span, `summary` escapes for HTML inside Markdown, `closed` makes foreign Markdown swallow nothing."""
+makes a code span, `sentence` keeps those of relman's own sentences, `summary` escapes for HTML inside Markdown,
+`closed` makes foreign Markdown swallow nothing."""

@@ -39,7 +39,8 @@ def standard_values(changelog: Changelog, links: Links | None = None) -> dict[st
     ``packages_changed`` all of them, each package once, however many variants have it. ``compared`` is false where no
     image has a predecessor.
 
-    `first_screen` has those of the summary. ``row_links`` says whether packages have links. ``part``, ``part_end`` and
+    `first_screen` has those of the summary. ``row_links`` says whether packages have links, and ``shortened`` whether
+    something is to be left out. ``part``, ``part_end`` and
     ``part_slot`` mark what may be left out where a channel has no room (`relman.render.parts`).
     """
     listed = tuple(commit for commit in changelog.commits if commit.listed)
@@ -71,6 +72,7 @@ def standard_values(changelog: Changelog, links: Links | None = None) -> dict[st
             "tables": printed,
             "look_twice": tuple((t.title, e) for t in printed for e in t.entries if e.kind in _LOOK_TWICE),
             "row_links": links is not None,
+            "shortened": False,
             "part": parts.start,
             "part_end": parts.end,
             "part_slot": parts.slot,

@@ -12,7 +12,7 @@ from relman.config import Config
 from relman.errors import ConfigError, NotFound, RelmanError, Unequipped
 from relman.git import Checkout, checkout_at
 from relman.handwritten import Fragment, KnownIssue, read_fragment, read_known_issue
-from relman.handwritten.files import LIMIT, is_handwritten
+from relman.handwritten.files import LIMIT, is_handwritten, without_head
 from relman.handwritten.history import deleted_open
 from relman.model.check import Checked, Fault
 from relman.render import FORMATS, NotesRenderer, Templates, render_title
@@ -140,20 +140,11 @@ def _each(
         except RelmanError as error:
             yield Fault(name, None, error.message, error.hint)
             continue
-        for problem in problems(_without_head(content.decode("utf-8-sig").replace("\r\n", "\n"))):
+        for problem in problems(without_head(content.decode("utf-8-sig").replace("\r\n", "\n"))):
             line, _, message = problem.removeprefix("line ").partition(": ")
             yield Fault(name, int(line), message)
         for message in further(found):
             yield Fault(name, None, message)
-
-
-def _without_head(text: str) -> str:
-    """The text with empty lines for its head, so that lines keep their numbers."""
-    if not text.startswith("+++"):
-        return text
-    end = text.index("\n+++", 3) + 1
-    head, _, rest = text[end:].partition("\n")
-    return "\n" * (text[:end].count("\n") + bool(head)) + rest
 
 
 def _unknown_in_fragment(config: Config, found: Fragment | KnownIssue) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +79,15 @@ def _range(
     return tuple(ask(CommitsContext(before, after, checkout)))
 
 
+def _missing(commits: Commits, config: Config) -> Iterator[str]:
+    """What is not there, in words for readers: where the checkout lies is a machine's own business."""
+    for why in commits.missing:
+        yield f"Commits are missing here: {why.replace(f'`{config.checkout}`', 'the checkout')}."
+    kinds = [("highlights", config.notes.highlights), ("known issues", config.notes.known_issues)]
+    if commits.missing and (unread := [kind for kind, folder in kinds if folder]):
+        yield f"{' and '.join(unread).capitalize()}, which are read from the same place, are missing, too."
+
+
 def compose_changelog(
     compared: Sequence[Compared],
     release: Release | None,
@@ -117,7 +126,7 @@ def compose_changelog(
         commits=commits.ruled,
         notes=[
             *(_sentence(said) for said in (release.assumed if release else ())),
-            *(f"Commits are missing here: {why}." for why in commits.missing),
+            *_missing(commits, config),
             *said,
         ],
         sections=sections,

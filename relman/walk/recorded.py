@@ -23,8 +23,9 @@ def recorded(ledger: Ledger, stream: str, version: str) -> tuple[Record, Changel
 def steps_between(ledger: Ledger, stream: str, since: str, to: str | None) -> tuple[Changelog, ...] | None:
     """The changelogs of every finished release after ``since`` up to ``to``, or up to the last, the earliest first.
 
-    `None` where one of the two is on no record, ``to`` does not come after ``since``, or a changelog on the way is
-    missing. Empty only where ``since`` is the last release and ``to`` is not given.
+    ``since`` may also be what the first release on record followed. `None` where one of the two is unknown, ``to`` does
+    not come after ``since``, or a changelog on the way is missing. Empty only where ``since`` is the last release and
+    ``to`` is not given.
     """
     # What was rolled back is no step, and neither is the way back: the next release follows what was gone back to.
     finished = [
@@ -33,7 +34,8 @@ def steps_between(ledger: Ledger, stream: str, since: str, to: str | None) -> tu
         if record.state is RecordState.FINISHED and record.rollback is None
     ]
     places = {name: at for at, record in enumerate(finished) for name in (record.version, record.id)}
-    start = places.get(since)
+    first = _changelog(ledger, finished[0]) if finished else None
+    start = places.get(since, -1 if first is not None and first.previous == since else None)
     end = len(finished) - 1 if to is None else places.get(to)
     if start is None or end is None or (to is not None and end <= start):
         return None

@@ -39,12 +39,17 @@ def revisions(diff: Diff, records: tuple[Record, ...]) -> tuple[str, ...]:
     if before is None or after is None:
         return ()
     finished = [record for record in reversed(records) if record.state is RecordState.FINISHED]
-    recorded = [v.revision for r in finished if diff.variant and (v := r.variant(diff.variant)) and v.revision]
+    mine = [v for r in finished if diff.variant and (v := r.variant(diff.variant)) and v.revision]
+    recorded = [variant.revision for variant in mine if variant.revision]
+    # What the first release followed is on no record of its own, and the first record says which image it was.
+    followed = [variant.previous_digest for variant in mine]
     if before in recorded:
         later = recorded[len(recorded) - recorded[::-1].index(before) :]
-        between = later[: later.index(after)] if after in later else later
+    elif diff.before.digest and diff.before.digest in followed:
+        later = recorded[followed.index(diff.before.digest) :]
     else:
-        between = []
+        return tuple(dict.fromkeys((before, after)))
+    between = later[: later.index(after)] if after in later else later
     return tuple(dict.fromkeys((before, *between, after)))
 
 

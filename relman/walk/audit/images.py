@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from relman.errors import NotFound
 from relman.model.audit import Code
-from relman.model.oci import Image
+from relman.model.oci import Digest, Image
 from relman.model.record import Record
 from relman.walk.audit.facts import Answer, Facts
 from relman.walk.tags import in_parallel
@@ -68,7 +68,7 @@ def image_gone(facts: Facts) -> Iterator[Answer]:
 
 
 def made_before(facts: Facts) -> Iterator[Answer]:
-    """Releases whose image was made before that of the release before."""
+    """Releases whose image was made before that of the release before, and a stream that went back since."""
     for record, before in pairwise(facts.recent):
         back: dict[str, tuple[datetime, datetime]] = {}
         for variant in record.variants:
@@ -91,11 +91,48 @@ def made_before(facts: Facts) -> Iterator[Answer]:
                     "created": {name: [str(one) for one in times] for name, times in back.items()},
                 },
             )
+    yield from _held_before(facts)
+
+
+def _held_before(facts: Facts) -> Iterator[Answer]:
+    """A stream that builds push to, and that holds an older build than its last release: somebody went back."""
+    current = facts.current
+    if current is None or facts.stream.source is not None:
+        return
+    back: dict[str, tuple[Digest, datetime, datetime]] = {}
+    for place in facts.places:
+        held, theirs = facts.tags.holds(facts.primary(place)), _made(facts, current, place.variant.name)
+        if held is None or theirs is None or held == facts.digest_at(current, place):
+            continue
+        image = facts.images.look(place.repository.digest(held))
+        mine = _earliest(image) if isinstance(image, Image) else None
+        if mine and mine < theirs:
+            back[place.variant.name] = (held, mine, theirs)
+    if back:
+        one, words = facts.variants(back)
+        _, mine, theirs = next(iter(back.values()))
+        yield facts.finding(
+            Code.BACKWARDS,
+            f"the tag of {words} holds an image that was made at {mine:%Y-%m-%d %H:%M}, before that of the last "
+            f"release, `{current.version}` ({theirs:%Y-%m-%d %H:%M})",
+            "who updates gets an older build: push a newer one, or release it and say why",
+            variant=one,
+            version=current.version,
+            evidence={
+                "record": current.id,
+                "holds": {name: held for name, (held, _, _) in back.items()},
+                "created": {name: [str(one) for one in times] for name, (_, *times) in back.items()},
+            },
+        )
 
 
 def _made(facts: Facts, record: Record, name: str) -> datetime | None:
     image = _image(facts, record, name)
-    return min((part.created for part in image.platforms if part.created), default=None) if image else None
+    return _earliest(image) if image else None
+
+
+def _earliest(image: Image) -> datetime | None:
+    return min((part.created for part in image.platforms if part.created), default=None)
 
 
 def _image(facts: Facts, record: Record, name: str) -> Image | None:
