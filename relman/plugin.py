@@ -2,7 +2,17 @@
 
 from relman.compact.attached import attached_contents, lists_among
 from relman.compact.inband import embedded_contents
-from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, StalePlan, Unequipped
+from relman.errors import (
+    AnswerLost,
+    ConfigError,
+    Malformed,
+    NotFound,
+    NotShown,
+    Passing,
+    RelmanError,
+    StalePlan,
+    Unequipped,
+)
 from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
 from relman.hookspecs import (
@@ -22,6 +32,7 @@ from relman.hookspecs import (
     Slot,
     hookimpl,
 )
+from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
@@ -52,6 +63,7 @@ __all__ = [
     "Malformed",
     "Manifest",
     "NotFound",
+    "NotShown",
     "Passing",
     "RegistryReader",
     "RegistryWriter",
@@ -67,6 +79,7 @@ __all__ = [
     "checkout_at",
     "copy_evidence",
     "embedded_contents",
+    "first_missing",
     "fragments_between",
     "hookimpl",
     "known_issues_at",
