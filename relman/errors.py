@@ -31,6 +31,10 @@ class Malformed(RelmanError):
     """Something from outside is not what its format says: cut, corrupt, too large, of another kind."""
 
 
+class NotShown(Malformed):
+    """What was written is not there when it is read back. It is asked again: some registries are late."""
+
+
 class DigestMismatch(Malformed):
     """Bytes that do not hash to the digest they were asked for by."""
 

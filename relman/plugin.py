@@ -8,6 +8,7 @@ from relman.errors import (
     GateClosed,
     Malformed,
     NotFound,
+    NotShown,
     Passing,
     RelmanError,
     StalePlan,
@@ -35,6 +36,7 @@ from relman.hookspecs import (
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
 from relman.registry.attaching import CAREFUL, attach
+from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
@@ -67,6 +69,7 @@ __all__ = [
     "Malformed",
     "Manifest",
     "NotFound",
+    "NotShown",
     "Passing",
     "ProgramFailed",
     "RegistryReader",
@@ -84,6 +87,7 @@ __all__ = [
     "checkout_at",
     "copy_evidence",
     "embedded_contents",
+    "first_missing",
     "fragments_between",
     "hookimpl",
     "known_issues_at",

@@ -12,8 +12,11 @@ import pytest
 
 TOOLS = {
     "cosign": "tests that compare verdicts on signatures (`./dev test --peers` builds it)",
+    "crane": "tests that read the result of a promotion with crane (`./dev test --peers` builds it)",
     "docker-registry": "tests against a real registry server",
     "git": "tests of commits and of records in a branch",
+    "olareg": "tests against a registry that has the referrers API (`./dev test --peers` builds it)",
+    "regctl": "tests that read the result of a promotion with regctl (`./dev test --peers` builds it)",
     "rpm": "tests that read an rpm database with rpm itself",
     "rpmbuild": "tests that build rpm packages",
     "skopeo": "tests that copy and read images with skopeo",

@@ -1,4 +1,4 @@
-"""Servers for the tests, on loopback and free ports: a real docker-registry, one that answers by script, and a front
+"""Servers for the tests, on loopback and free ports: real registries, one that answers by script, and a front
 that stands before the real one as GHCR does (tokens, a CDN for blobs) and breaks things when it is told to.
 """
 
@@ -33,9 +33,42 @@ def free_port() -> int:
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[str]:
     """A docker-registry that keeps its data below ``folder``; yields ``127.0.0.1:PORT``."""
-    found = next(filter(None, (_started(folder) for _ in range(3))), None)
+    with _serving(folder, _docker_registry_command) as host:
+        yield host
+
+
+@contextmanager
+def olareg(folder: Path) -> Iterator[str]:
+    """An olareg, which lists referrers by API, with its data below ``folder``; yields ``127.0.0.1:PORT``."""
+    with _serving(folder, _olareg_command) as host:
+        yield host
+
+
+def _docker_registry_command(folder: Path, port: int) -> list[str]:
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}', secret: composed}}\n"
+    )
+    return ["docker-registry", "serve", str(config)]
+
+
+def _olareg_command(folder: Path, port: int) -> list[str]:
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    address = ["--addr", "127.0.0.1", "--port", str(port), "--dir", str(data)]
+    return ["olareg", "serve", *address, "--api-delete", "--gc-frequency", "-1s"]
+
+
+Command = Callable[[Path, int], list[str]]
+
+
+@contextmanager
+def _serving(folder: Path, command: Command) -> Iterator[str]:
+    found = next(filter(None, (_started(folder, command) for _ in range(3))), None)
     if found is None:
-        raise RuntimeError(f"docker-registry ended: {(folder / 'log').read_text()}")
+        raise RuntimeError(f"the registry ended: {(folder / 'log').read_text()}")
     server, port = found
     try:
         yield f"127.0.0.1:{port}"
@@ -44,17 +77,12 @@ def docker_registry(folder: Path) -> Iterator[str]:
         server.wait(timeout=10)
 
 
-def _started(folder: Path) -> tuple[subprocess.Popen[bytes], int] | None:
+def _started(folder: Path, command: Command) -> tuple[subprocess.Popen[bytes], int] | None:
     """The server and its port; `None` where it ended at once, as it does when somebody else took the port meanwhile."""
     port = free_port()
-    config = folder / "config.yml"
-    config.write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}', secret: composed}}\n"
-    )
+    argv = command(folder, port)
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+        server = subprocess.Popen(argv, stdout=log, stderr=log)
     for _ in range(200):
         if server.poll() is not None:
             return None
@@ -63,7 +91,7 @@ def _started(folder: Path) -> tuple[subprocess.Popen[bytes], int] | None:
                 return server, port
         time.sleep(0.05)
     server.kill()
-    raise RuntimeError("docker-registry does not listen")
+    raise RuntimeError(f"{argv[0]} does not listen")
 
 
 @dataclass(frozen=True)

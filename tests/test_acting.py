@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relman.errors import AnswerLost, GateClosed, Passing, PluginError, RelmanError
+from relman.errors import AnswerLost, GateClosed, NotShown, Passing, PluginError, RelmanError
 from relman.hookspecs import Executor
 from relman.ledger.protocol import Session
 from relman.model.changelog import Accounting, Changelog
@@ -19,7 +19,7 @@ from relman.model.oci import Digest
 from relman.model.plan import Action, Plan, Stage, action_key, ordered
 from relman.model.record import Attempt, Lease, Receipt, ReceiptState, Record, RecordState, Unknown
 from relman.model.streams import OnFailure
-from relman.walk.acting import Outcome, Tools, act, state_so_far
+from relman.walk.acting import WAITS, Outcome, Tools, act, state_so_far
 
 NOON = datetime(2026, 7, 6, 12, tzinfo=UTC)
 DONE, ADOPTED, SKIPPED, FAILED, UNKNOWN = (
@@ -420,6 +420,46 @@ def test_a_channel_that_is_gone_fails_alone() -> None:
     outcome = act(plan_of(action("x"), action("y")), Remembering(), tools, OnFailure.FORWARD)
 
     assert states(outcome) == {"x": FAILED, "y": DONE}
+
+
+@dataclass
+class Late(Fake):
+    """An executor for a registry that shows what was written only after ``looks`` looks."""
+
+    looks: int = 0
+
+    def _shown(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+    def probe(self, action: Action, reader: World) -> Receipt | Unknown | None:
+        return super().probe(action, reader) if reader.effects and self._shown() else None
+
+    def verify(self, action: Action, receipt: Receipt, reader: World) -> None:
+        if not self._shown():
+            raise NotShown("it is not there yet")
+
+
+@pytest.mark.parametrize("step", [ok, lost])
+@pytest.mark.parametrize(("looks", "state", "slept"), [(3, DONE, [0.25, 0.5, 1.0]), (99, None, list(WAITS))])
+def test_a_registry_is_given_some_seconds_to_show_what_was_written(
+    step: Step, looks: int, state: ReceiptState | None, slept: list[float]
+) -> None:
+    sleeps: list[float] = []
+    world = World({"x": [step]})
+    tools = Tools(
+        {"late": Late("late", scope="registry", looks=looks)},
+        lambda action, executor: world,
+        lambda action, executor: world,
+        lambda: NOON,
+        lambda action, receipt: None,
+        sleep=sleeps.append,
+    )
+
+    outcome = act(plan_of(action("x", Stage.PROMOTE, kind="late")), Remembering(), tools, OnFailure.FORWARD)
+
+    assert states(outcome) == {"x": state or (UNKNOWN if step is ok else FAILED)}
+    assert sleeps == slept
 
 
 # ------------------------------------------------------------------------------------- several actions

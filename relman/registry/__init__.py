@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_IMAGE_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+
+
 class Registries:
     """`RegistryWriter` for every repository: on servers over HTTP, in folders as OCI layouts.
 
@@ -119,6 +122,10 @@ class Registries:
         """See `RegistryReader.blob`."""
         return self._for(repository).blob(repository, digest, limit=limit)
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """See `RegistryReader.has_blob`."""
+        return self._for(repository).has_blob(repository, digest)
+
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """See `RegistryReader.open_blob`."""
         return self._for(repository).open_blob(repository, digest)
@@ -151,7 +158,12 @@ class Registries:
         if source.repository.transport is target.transport and source.repository.registry == target.registry:
             destination.copy(source, target)
             return
-        if source.repository.registry and target.registry and self._by_skopeo(source, target):
+        if (
+            source.repository.registry
+            and target.registry
+            and self._is_large(source)
+            and self._by_skopeo(source, target)
+        ):
             return
 
         def carry_blob(blob: Descriptor) -> None:
@@ -159,6 +171,15 @@ class Registries:
             destination.put_blob_stream(target, blob.digest, blob.size, content)
 
         carry(origin, destination, source, target, carry_blob)
+
+    def _is_large(self, source: Reference) -> bool:
+        """Whether it is an image, and no signature or list: those are carried before skopeo has begun."""
+        from relman.registry.manifests import read_manifest
+
+        manifest = self.manifest(source)
+        parts = read_manifest(manifest.content, manifest.descriptor.media_type, f"`{source}`")
+        layers = any(layer.media_type.startswith(_IMAGE_LAYERS) for layer in parts.layers)
+        return bool(parts.children) or (parts.subject is None and parts.is_image and layers)
 
     def _by_skopeo(self, source: Reference, target: Repository) -> bool:
         """Whether skopeo could. Where it cannot (it refuses some zstd indexes, and 1.9 gives up on 503), we carry."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from relman.errors import Malformed, UsageError
+from relman.errors import Malformed, NotFound, UsageError
 from relman.model.oci import Descriptor, Reference, Repository
 from relman.registry.manifests import read_manifest
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
@@ -47,17 +47,39 @@ def family(reader: RegistryReader, root: Reference) -> tuple[Manifest, ...]:
     return tuple(found.values())
 
 
+def first_missing(reader: RegistryReader, image: Reference) -> str | None:
+    """What a pinned image lacks: the first manifest or blob that it names and that is not there; `None`: it is whole.
+
+    That the manifest answers says little: a registry's clean-up may have taken what it refers to.
+    """
+    require_pinned(image)
+    try:
+        manifests = family(reader, image)
+    except NotFound as error:
+        return error.message
+    blobs = tuple({blob.digest: None for manifest in manifests for blob in _blobs(image.repository, manifest)})
+    with ThreadPoolExecutor(WORKERS) as pool:
+        there = pool.map(lambda digest: reader.has_blob(image.repository, digest), blobs)
+        gone = [digest for digest, is_there in zip(blobs, there, strict=True) if not is_there]
+    return f"the blob `{gone[0]}` is not in `{image.repository}`" if gone else None
+
+
+def _blobs(repository: Repository, manifest: Manifest) -> tuple[Descriptor, ...]:
+    reference = repository.digest(manifest.descriptor.digest)
+    return read_manifest(manifest.content, manifest.descriptor.media_type, f"`{reference}`").blobs
+
+
 def carry(
     reader: RegistryReader, writer: RegistryWriter, source: Reference, target: Repository, carry_blob: CarryBlob
 ) -> None:
-    """Copy a pinned image, all platforms. Manifests that ``target`` has are not written again, nor are their blobs."""
+    """Copy a pinned image, all platforms. Manifests that ``target`` has are not written again.
+
+    ``carry_blob`` is called for their blobs all the same, and brings only what is missing.
+    """
     require_pinned(source)
     with ThreadPoolExecutor(WORKERS) as pool:
         for manifest in family(reader, source):
-            digest, media_type = manifest.descriptor.digest, manifest.descriptor.media_type
-            if writer.resolve(target.digest(digest)) is not None:
-                continue
-            parts = read_manifest(manifest.content, media_type, f"`{source.repository.digest(digest)}`")
-            for _ in pool.map(carry_blob, parts.blobs):
+            for _ in pool.map(carry_blob, _blobs(source.repository, manifest)):
                 pass
-            writer.put_manifest(target, manifest.content, media_type)
+            if writer.resolve(target.digest(manifest.descriptor.digest)) is None:
+                writer.put_manifest(target, manifest.content, manifest.descriptor.media_type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from relman.registry.manifests import SCHEMA_1, read_object, refuse_schema_1, sn
 from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest, require_range
 from relman.registry.referrers import by_fallback_tag, listed
 from relman.registry.session import Session, path, pull, push
+
+log = logging.getLogger(__name__)
 
 _ACCEPT = {"Accept": ", ".join(sorted(INDEXES | MANIFESTS))}
 _PAGES = 10_000
@@ -110,6 +113,10 @@ class Distribution:
             raise DigestMismatch(f"{what} came with bytes that hash to something else")
         return answer.content
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """HEAD."""
+        return uploads.is_there(self._session(repository), repository, digest)
+
     @contextmanager
     def open_blob(self, repository: Repository, digest: Digest) -> Iterator[Iterator[bytes]]:
         """GET in pieces; a connection that breaks is taken up where it broke. The digest is checked at the end."""
@@ -187,6 +194,7 @@ class Distribution:
         for answer in _pages(session, path(repository, f"referrers/{digest}"), repository, what):
             if answer.status in (400, 404, 405, 501) or (answer.status == 200 and _media_type(answer) != OCI_INDEX):
                 session.has_referrers = answer.status == 400  # 400 may be about this question alone
+                log.debug("`%s` has no referrers API: lists are kept under fallback tags", session.host)
                 return None
             if answer.status != 200:
                 raise session.failure(answer, what)

@@ -7,12 +7,13 @@ is attached may have evidence of its own, such as the signature of an SBOM. No c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from relman.errors import Malformed, NotFound
+from relman.errors import Malformed, NotFound, NotShown
 from relman.model.oci import Descriptor, Digest, Reference, Repository
-from relman.registry.attaching import CAREFUL, Patience, list_under_tag
+from relman.registry.attaching import Patience, list_under_tag
 from relman.registry.carrying import family, require_pinned
 from relman.registry.manifests import encode, read_manifest, read_object
 from relman.registry.protocol import INDEXES, RegistryReader, RegistryWriter
@@ -22,7 +23,11 @@ SUFFIXES = (".sig", ".att", ".sbom")
 
 MOST = 1000
 """Pieces of evidence of one image that are followed."""
+TWICE = Patience(looks=2)
+"""How often all evidence of one image is looked at again; what verifies a promotion looks once more after that."""
 _DEPTH = 4
+_ROUNDS = 12
+_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,10 @@ def evidence_of(reader: RegistryReader, image: Reference) -> tuple[Evidence, ...
     seen = set(waiting)
     for _ in range(_DEPTH):
         further: list[Digest] = []
-        for subject in waiting:
-            for piece in _attached(reader, repository, subject):
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            attached = list(pool.map(lambda subject: _attached(reader, repository, subject), waiting))
+        for pieces in attached:
+            for piece in pieces:
                 found.setdefault((piece.descriptor.digest, piece.tag), piece)
                 if piece.descriptor.digest not in seen:
                     seen.add(piece.descriptor.digest)
@@ -66,14 +73,14 @@ def evidence_of(reader: RegistryReader, image: Reference) -> tuple[Evidence, ...
     raise Malformed(f"what is attached to `{image}` has evidence of its own, more than {_DEPTH} deep")
 
 
-def _attached(reader: RegistryReader, repository: Repository, subject: Digest) -> Iterator[Evidence]:
-    for descriptor in reader.referrers(repository, subject):
-        yield Evidence(subject, descriptor)
+def _attached(reader: RegistryReader, repository: Repository, subject: Digest) -> tuple[Evidence, ...]:
+    found = [Evidence(subject, descriptor) for descriptor in reader.referrers(repository, subject)]
     for suffix in SUFFIXES:
         tag = f"{subject.fallback_tag}{suffix}"
         held = reader.resolve(repository.tag(tag))
         if held is not None:
-            yield Evidence(subject, held, tag)
+            found.append(Evidence(subject, held, tag))
+    return tuple(found)
 
 
 def lost(reader: RegistryReader, image: Reference, target: Repository) -> tuple[Evidence, ...]:
@@ -116,25 +123,47 @@ def _layers(reader: RegistryReader, reference: Reference) -> frozenset[bytes]:
 
 
 def copy_evidence(
-    writer: RegistryWriter, image: Reference, target: Repository, *, patience: Patience = CAREFUL
+    writer: RegistryWriter, image: Reference, target: Repository, *, patience: Patience = TWICE
 ) -> tuple[Evidence, ...]:
     """Bring what `lost` names to the same image in ``target``; answers with that.
 
     Referrers are listed there as that registry lists them; a tag of cosign's that holds other signatures gets these
     beside them. Nothing that is there is taken away. Raises `Malformed` naming what could not be brought.
+
+    What others write too, they may overwrite: that is looked at again ``patience.looks`` times, and brought again.
     """
-    missing = lost(writer, image, target)
+    raced = False
+    brought: dict[Evidence, None] = {}
+    clean = 0
+    for _ in range(_ROUNDS):
+        missing = lost(writer, image, target)
+        shared = _bring(writer, missing, image, target)
+        brought |= dict.fromkeys(missing)
+        clean = 0 if missing else clean + 1
+        raced = raced or shared
+        if clean >= (patience.looks if raced else 1) or not brought:
+            return tuple(brought)
+        if raced:
+            patience.sleep(patience.seconds)
+    raise EvidenceLost(missing or brought, target)
+
+
+def _bring(writer: RegistryWriter, missing: Iterable[Evidence], image: Reference, target: Repository) -> bool:
+    """Copy these. Whether something was written that others write too: a list under a tag, a tag of cosign's."""
+    shared = False
     for piece in missing:
         source = image.repository.digest(piece.descriptor.digest)
         try:
             writer.copy(source, target)
             if piece.tag is not None:
                 _tag(writer, piece, source, target)
+                shared = True
             elif not any(d.digest == piece.descriptor.digest for d in writer.referrers(target, piece.subject)):
-                list_under_tag(writer, target, piece.subject, piece.descriptor, patience)
+                list_under_tag(writer, target, piece.subject, piece.descriptor)
+                shared = True
         except NotFound as error:
             raise Malformed(f"{piece} cannot be copied to `{target}`: {error.message}") from error
-    return missing
+    return shared
 
 
 def _tag(writer: RegistryWriter, piece: Evidence, source: Reference, target: Repository) -> None:
@@ -162,7 +191,7 @@ def _united(reader: RegistryReader, there: Reference, here: Reference) -> bytes:
     return encode({**fields, "layers": [*layers, *more]})
 
 
-class EvidenceLost(Malformed):
+class EvidenceLost(NotShown):
     """What vouches for an image, or describes it, did not arrive with it. ``pieces`` are what is missing."""
 
     def __init__(self, pieces: Iterable[Evidence], target: Repository) -> None:

@@ -31,6 +31,10 @@ class Forwarding:
         """See `RegistryReader.blob`."""
         return self._reader.blob(repository, digest, limit=limit)
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """See `RegistryReader.has_blob`."""
+        return self._reader.has_blob(repository, digest)
+
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """See `RegistryReader.open_blob`."""
         return self._reader.open_blob(repository, digest)

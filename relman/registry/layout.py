@@ -143,6 +143,10 @@ class Layouts:
                     raise Malformed(f"the blob `{digest}` of `{repository}` is larger than {limit} bytes")
             return b"".join(gathered)
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether there is such a file."""
+        return self._blob_path(repository, digest).is_file()
+
     @contextmanager
     def open_blob(self, repository: Repository, digest: Digest) -> Iterator[Iterator[bytes]]:
         """The same in pieces of a MiB."""

@@ -57,6 +57,9 @@ class RegistryReader(Protocol):
     def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
         """A blob whole, at most ``limit`` bytes (else `Malformed`). Raises `NotFound`."""
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether the blob is there, without its content."""
+
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """A blob in pieces; after the last one its digest is checked. Raises `NotFound`."""
 

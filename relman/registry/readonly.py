@@ -37,6 +37,10 @@ class ReadOnly:
         """See `RegistryReader.blob_range`."""
         return self.__registry.blob_range(repository, digest, start, length)
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """See `RegistryReader.has_blob`."""
+        return self.__registry.has_blob(repository, digest)
+
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """See `RegistryReader.open_blob`."""
         return self.__registry.open_blob(repository, digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,8 @@ from relman.http import Answer, Repeat
 from relman.model.oci import Digest, Repository
 from relman.registry.protocol import RegistryReader
 from relman.registry.session import Session, path, pull, push, server_name
+
+log = logging.getLogger(__name__)
 
 Source = bytes | Callable[[], Iterator[bytes]]
 _TRIES = 3
@@ -85,6 +88,8 @@ def _put(
         return None
     if begun.status != 202:
         raise session.failure(begun, what)
+    if mount:
+        log.debug("`%s` does not mount %s: sending it", session.host, what)
     address = session.upload_address(begun)
     address += f"{'&' if '?' in address else '?'}digest={quote(digest, safe='')}"
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}

@@ -94,6 +94,11 @@ class MemoryRegistry:
             raise Malformed(f"the blob `{digest}` of `{repository}` is larger than {limit} bytes")
         return content
 
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether it was put."""
+        with self._lock:
+            return digest in self._shelves.get(repository, _Shelf()).blobs
+
     @contextmanager
     def open_blob(self, repository: Repository, digest: Digest) -> Iterator[Iterator[bytes]]:
         """In pieces of 64 KiB."""

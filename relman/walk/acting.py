@@ -7,13 +7,14 @@ tell, it stays `unknown`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from relman.boundary import guarded
-from relman.errors import AnswerLost, PluginError, RelmanError
+from relman.errors import AnswerLost, NotShown, PluginError, RelmanError
 from relman.hookspecs import Executor
 from relman.ledger.protocol import Session
 from relman.model.plan import Action, Plan, Stage
@@ -23,6 +24,8 @@ from relman.model.streams import OnFailure
 log = logging.getLogger(__name__)
 
 TAGS = (Stage.PROMOTE, Stage.SEAL)
+WAITS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""How long a registry may take to show what was written, in seconds: pauses between looks."""
 UNFINISHED = (RecordState.INTENDED, RecordState.PARTIAL)
 
 
@@ -41,6 +44,7 @@ class Tools:
     elsewhere: bool = False
     filled: Callable[[Action, Record], Action] = lambda action, _: action
     """An action with what only its record can tell, just before it is tried."""
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,9 @@ def _carry_out(
         try:
             receipt = _guarded(executor.apply, action, tools.writer(action, executor))
         except AnswerLost as lost:
-            return _after_lost_answer(action, executor, reader, lost)
+            return _after_lost_answer(action, executor, reader, lost, tools.sleep)
         try:
-            _guarded(executor.verify, action, receipt, reader)
+            _read_back(action, executor, receipt, reader, tools.sleep)
         except RelmanError as error:
             return _unknown(receipt, error)
     except RelmanError as error:
@@ -122,11 +126,31 @@ def _carry_out(
     return receipt, None
 
 
+def _read_back(
+    action: Action, executor: Executor[Any, Any], receipt: Receipt, reader: Any, sleep: Callable[[float], None]
+) -> None:
+    """Raises what `verify` raises. What is not shown is asked for again: a registry of many machines answers late."""
+    for pause in WAITS:
+        try:
+            _guarded(executor.verify, action, receipt, reader)
+        except NotShown as error:
+            log.debug("%s: looking again in %g s", error.message, pause)
+            sleep(pause)
+        else:
+            return
+    _guarded(executor.verify, action, receipt, reader)
+
+
 def _after_lost_answer(
-    action: Action, executor: Executor[Any, Any], reader: Any, lost: AnswerLost
+    action: Action, executor: Executor[Any, Any], reader: Any, lost: AnswerLost, sleep: Callable[[float], None]
 ) -> tuple[Receipt, RelmanError | None]:
     try:
         found = _guarded(executor.probe, action, reader)
+        for pause in WAITS if executor.scope == "registry" else ():
+            if found is not None:
+                break
+            sleep(pause)
+            found = _guarded(executor.probe, action, reader)
     except RelmanError as error:
         return _unknown(Receipt.of(action, ReceiptState.UNKNOWN), error, lost)
     if isinstance(found, Receipt):

@@ -99,6 +99,12 @@ def relman(folder: Path, *arguments: str, code: int | None = 0, stdin: str | Non
     return ran
 
 
+def mortal(folder: Path, reins: forked.Reins, *arguments: str) -> Ran:
+    """Run it in ``folder`` until it ends, or is killed by ``reins``: then its code is minus the signal's number."""
+    done = forked.run(arguments, folder, environment(folder, {}), None, 120, reins)
+    return Ran(arguments, done.returncode, done.stdout, done.stderr)
+
+
 def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Begin it in ``folder``, to be interrupted or killed, and then waited for."""
     return subprocess.Popen(

@@ -38,8 +38,37 @@ def fits(variables: Mapping[str, str]) -> bool:
     return not any(name == "PATH" or name.startswith(("PYTHON", "GIT_", "LC_", "LANG")) for name in variables)
 
 
+class Reins:
+    """A hold on a process that is run, so that another thread can kill it."""
+
+    def __init__(self) -> None:
+        self._asking: socket.socket | None = None
+        self._known, self._ended = threading.Event(), threading.Event()
+
+    def take(self, asking: socket.socket) -> None:
+        """It runs now."""
+        self._asking = asking
+        self._known.set()
+
+    def ended(self) -> None:
+        """It is over."""
+        self._ended.set()
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is dead."""
+        self._known.wait(30)
+        assert self._asking is not None
+        self._asking.send(b"k")
+        self._ended.wait(30)
+
+
 def run(
-    arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], stdin: str | None, seconds: float
+    arguments: tuple[str, ...],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: str | None,
+    seconds: float,
+    reins: Reins | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """As `subprocess.run` with the output captured. Raises `subprocess.TimeoutExpired`; the process is then killed."""
     request = json.dumps({"argv": arguments, "cwd": str(folder), "env": dict(environment)}).encode()
@@ -52,10 +81,15 @@ def run(
             asking.settimeout(seconds)
             asking.connect(_server())
             socket.send_fds(asking, [request], [given.fileno(), out.fileno(), err.fileno()])
+            if reins:
+                reins.take(asking)
             try:
                 answer = asking.recv(_CODE.size)
             except TimeoutError as error:
                 raise subprocess.TimeoutExpired(["relman", *arguments], seconds) from error
+            finally:
+                if reins:
+                    reins.ended()
         if not answer:
             raise RuntimeError("the process that relman is forked from did not answer")
         texts = []
@@ -150,8 +184,9 @@ def _answer(asked: socket.socket) -> int:
             return 0
         asked.settimeout(0.005)
         try:
-            if not asked.recv(1):
-                os.kill(child, signal.SIGKILL)
+            told = asked.recv(1)
+            os.kill(child, signal.SIGKILL)
+            if not told:
                 return 0
         except TimeoutError:
             pass

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from relman.model.oci import Digest, Reference, parse_reference
 from relman.model.plan import Action, Stage, action_key
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
+    AnswerLost,
     EvidenceLost,
-    Malformed,
+    Manifest,
     NotFound,
+    NotShown,
     RegistryReader,
     RegistryWriter,
     StalePlan,
     copy_evidence,
+    first_missing,
     hookimpl,
     lost_evidence,
 )
+
+T = TypeVar("T")
+_TRIES: Final = 3
 
 
 @hookimpl
@@ -83,6 +89,9 @@ class TagExecutor:
     kind = "tag"
     scope: Literal["registry"] = "registry"
 
+    def __init__(self) -> None:
+        self._manifests: dict[Reference, Manifest] = {}
+
     def describe(self, action: Action) -> str:
         """`ghcr.io/os/x:stable  sha256:1… → sha256:2…`."""
         reference, digest, before = _tag(action)
@@ -112,7 +121,7 @@ class TagExecutor:
     def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
         """Write the manifest under the tag: what was reviewed, byte for byte."""
         reference, digest, _ = _tag(action)
-        manifest = writer.manifest(reference.repository.digest(digest))
+        manifest = self._manifest(writer, reference.repository.digest(digest))
         writer.put_manifest(reference.repository, manifest.content, manifest.descriptor.media_type, tag=reference.tag)
         return _receipt(action, ReceiptState.DONE)
 
@@ -121,9 +130,15 @@ class TagExecutor:
         reference, digest, _ = _tag(action)
         found = reader.resolve(reference)
         if found is None or found.digest != digest:
-            raise Malformed(
+            raise NotShown(
                 f"`{reference}` was written, but holds {_short(found.digest if found else None)}, not {digest.short}"
             )
+
+    def _manifest(self, reader: RegistryReader, image: Reference) -> Manifest:
+        """Asked for once, for all tags of the image: its bytes are those of its digest."""
+        found = self._manifests.get(image) or reader.manifest(image)
+        self._manifests[image] = found
+        return found
 
     def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
         """Put the recorded digest back. A tag that was not there before, and a dated tag, stay."""
@@ -147,25 +162,19 @@ class CopyExecutor:
         return f"copy {action.text('from')} to {action.text('to')}"
 
     def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
-        """Adopted where the manifest is there with everything below it."""
-        source = parse_reference(action.text("from"))
-        assert source.digest
-        target = parse_reference(action.text("to")).repository
-        try:
-            reader.manifest(target.digest(source.digest))
-        except NotFound:
-            return None
-        return _receipt(action, ReceiptState.ADOPTED)
+        """Adopted where the manifest is there with everything below it, layers too."""
+        return None if first_missing(reader, _copied(action)) else _receipt(action, ReceiptState.ADOPTED)
 
     def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
         """Copy; registries store a manifest only when they have all that it names."""
-        writer.copy(parse_reference(action.text("from")), parse_reference(action.text("to")).repository)
+        source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
+        _repeated(lambda: writer.copy(source, target))
         return _receipt(action, ReceiptState.DONE)
 
     def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
-        """The manifest is there, with the digest that it had."""
-        if self.probe(action, reader) is None:
-            raise Malformed(f"`{action.text('to')}` does not have `{action.text('from')}` after copying it there")
+        """All of it is there, with the digests that it had. Raises `NotShown` naming what is not."""
+        if missing := first_missing(reader, _copied(action)):
+            raise NotShown(f"`{action.text('from')}` was copied to `{action.text('to')}`, but {missing}")
 
     def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
         """Nothing to take back: nobody sees an image without a tag, and deleting may take others' tags with it."""
@@ -197,13 +206,17 @@ class EvidenceExecutor:
     def apply(self, action: Action, writer: RegistryWriter) -> Receipt:
         """Bring what is missing; nothing that is there is taken away."""
         source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
-        brought = copy_evidence(writer, source, target)
+        brought = _repeated(lambda: copy_evidence(writer, source, target))
         return replace(_receipt(action, ReceiptState.DONE), detail=f"{len(brought)} brought")
 
     def verify(self, action: Action, receipt: Receipt, reader: RegistryReader) -> None:
         """All that is attached there is attached here. Raises `EvidenceLost` naming what is not."""
         source, target = parse_reference(action.text("from")), parse_reference(action.text("to")).repository
-        if missing := lost_evidence(reader, source, target):
+        try:
+            missing = lost_evidence(reader, source, target)
+        except NotFound as error:
+            raise NotShown(f"what is attached to `{source}` was copied to `{target}`, but {error.message}") from error
+        if missing:
             raise EvidenceLost(missing, target)
 
     def undo(self, action: Action, receipt: Receipt, writer: RegistryWriter) -> Receipt | None:
@@ -218,6 +231,23 @@ def _tag(action: Action) -> tuple[Reference, Digest, Digest | None]:
         Digest(action.text("digest")),
         Digest(before) if isinstance(before, str) else None,
     )
+
+
+def _repeated(copy: Callable[[], T]) -> T:
+    """Copy; again where an answer was lost, since what is there is not brought a second time."""
+    for _ in range(_TRIES - 1):
+        try:
+            return copy()
+        except AnswerLost:
+            continue
+    return copy()
+
+
+def _copied(action: Action) -> Reference:
+    """The image where it is copied to."""
+    source = parse_reference(action.text("from"))
+    assert source.digest
+    return parse_reference(action.text("to")).repository.digest(source.digest)
 
 
 def _receipt(action: Action, state: ReceiptState) -> Receipt:

@@ -152,9 +152,20 @@ def evidence_lost(facts: Facts) -> Iterator[Answer]:
         mine = _image(facts, current, variant.name)
         if mine is None:
             continue  # that it is gone, or was never on record, is said elsewhere
-        have = _attached(facts, mine)
+        have, hollow = _attached(facts, mine)
+        if hollow:
+            yield facts.finding(
+                Code.EVIDENCE_LOST,
+                f"`{current.version}` of `{variant.name}` lists {_a(sorted(hollow))} as attached, which the registry "
+                "no longer has",
+                "attach it again, and keep what has no tag of its own from being cleaned up",
+                variant=variant.name,
+                version=current.version,
+                evidence={"record": current.id, "digest": mine.digest, "lost": sorted(hollow)},
+            )
+            continue
         for image, where in _compared(facts, before, mine, variant.name):
-            lost = sorted(set(_attached(facts, image)) - set(have))
+            lost = sorted(set(_attached(facts, image)[0]) - set(have))
             if lost:
                 yield facts.finding(
                     Code.EVIDENCE_LOST,
@@ -181,20 +192,27 @@ def _compared(facts: Facts, before: Record | None, mine: Image, name: str) -> It
         yield earlier, f"the release before, `{before.version}`,"
 
 
-def _attached(facts: Facts, image: Image) -> Mapping[str, int]:
-    """How often each kind of evidence is attached, to an index or to what it lists."""
+def _attached(facts: Facts, image: Image) -> tuple[Mapping[str, int], frozenset[str]]:
+    """How often each kind of evidence is attached, to an index or to what it lists; and kinds that are only listed.
+
+    Where a tag lists referrers, they have no tag themselves: cleaning up takes them, and leaves the list.
+    """
     repository = image.reference.repository
     digests = tuple(dict.fromkeys((image.digest, *(part.manifest.digest for part in image.platforms))))
     tags = frozenset(facts.tags.list(repository))
     found: dict[str, int] = {}
-    for digest, referrers in zip(
-        digests, in_parallel(lambda d: facts.reader.referrers(repository, d), digests), strict=True
-    ):
-        kinds = [_kind(referrer.artifact_type or referrer.media_type) for referrer in referrers]
+    hollow: set[str] = set()
+    every = in_parallel(lambda d: facts.reader.referrers(repository, d), digests)
+    listed = tuple(dict.fromkeys(referrer.digest for referrers in every for referrer in referrers))
+    held = in_parallel(lambda d: facts.reader.resolve(repository.digest(d)), listed)
+    there = {digest for digest, one in zip(listed, held, strict=True) if one is not None}
+    for digest, referrers in zip(digests, every, strict=True):
+        hollow |= {_kind(one.artifact_type or one.media_type) for one in referrers if one.digest not in there}
+        kinds = [_kind(one.artifact_type or one.media_type) for one in referrers if one.digest in there]
         kinds += [kind for end, kind in _COSIGN_TAGS.items() if digest.fallback_tag + end in tags]
         for kind in kinds:
             found[kind] = found.get(kind, 0) + 1
-    return found
+    return found, frozenset(hollow)
 
 
 def _kind(artifact_type: str) -> str:
