@@ -55,8 +55,9 @@ class FolderSession:
 
     finished = False
 
-    def __init__(self, hold: Hold, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
+    def __init__(self, hold: Hold, record: Record, begin: Begin, *, taken_over: Lease | None, elsewhere: bool) -> None:
         self.taken_over = taken_over
+        self.elsewhere = elsewhere
         self._ledger = hold
         self._layout = hold.layout
         self._record = record
@@ -200,6 +201,7 @@ class FinishedSession:
 
     finished = True
     taken_over: Lease | None = None
+    elsewhere = False
 
     def __init__(self, record: Record) -> None:
         self.record = record
