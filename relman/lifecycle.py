@@ -340,14 +340,13 @@ class Lifecycle:
         )
         if session.finished:
             return session.record, None
-        taken = session.taken_over
         tools = acting.Tools(
             executors=self._executors,
             reader=self._eyes,
             writer=self._hands,
             clock=self.clock,
             report=report,
-            elsewhere=taken is not None and taken.host != socket.gethostname(),
+            elsewhere=session.elsewhere,
             filled=lambda action, record: statement.filled(plan, action, record),
         )
         try:

@@ -73,6 +73,7 @@ class Remembering:
     log: list[str] = field(default_factory=list)
     finished: bool = False
     taken_over: Lease | None = None
+    elsewhere: bool = False
 
     def attempt(self, attempt: Attempt) -> None:
         self.log.append(f"attempt {attempt.action}")

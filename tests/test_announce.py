@@ -150,6 +150,8 @@ def written(path: str = "news/a.md", text: str = "ü\n") -> Action:
 def test_a_file_is_written_adopted_when_it_is_there_and_never_taken_back(hook: Callable[..., Any]) -> None:
     channel, action = hook("https://a.example"), written()
     assert FileExecutor().probe(action, channel) is None
+    with pytest.raises(Malformed, match=r"`news/a.md` is not there, on this machine"):
+        FileExecutor().verify(action, Receipt.of(action, ReceiptState.DONE), channel)
 
     receipt = FileExecutor().apply(action, channel)
     FileExecutor().verify(action, receipt, channel)

@@ -484,3 +484,13 @@ def test_cells_joined_again_are_the_line(line: str) -> None:
     cells = cells_of(line)
 
     assert "".join(cells).replace("\\", "").replace("|", "").replace(" ", "") == "".join(c for c in line if c in "a`")
+
+
+def test_numbered_steps_of_html_keep_their_numbers() -> None:
+    steps = (
+        "<h3>How to</h3><p>Then:</p><ol><li>one<ul><li>aside</li></ul></li><li><p>two</p></li></ol><ul><li>x</li></ul>"
+    )
+
+    read = read_notes(read_html(steps))
+
+    assert [text.markdown for text in read.texts] == ["Then:\n\n1. one\n- aside\n2. two\n\n- x"]

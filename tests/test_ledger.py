@@ -315,7 +315,7 @@ def test_a_dead_run_is_taken_over_at_once_with_all_that_it_noted(ledger: FolderL
     second = begin(ledger, composed(), now=NOON + 4 * MINUTE)
 
     assert second.taken_over is not None
-    assert second.taken_over.process == dead
+    assert (second.taken_over.process, second.elsewhere) == (dead, False)
     assert [(r.key, r.state) for r in second.record.receipts] == [("a", ReceiptState.DONE), ("b", ReceiptState.UNKNOWN)]
 
 

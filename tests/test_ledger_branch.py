@@ -165,6 +165,18 @@ def test_what_people_put_beside_the_records_stays_and_changes_no_byte_of_them(ba
 # ------------------------------------------------------------------------------------------------- many machines
 
 
+def test_what_a_dead_run_tried_from_another_checkout_of_this_machine_is_not_known_here(
+    bare: Path, tmp_path: Path
+) -> None:
+    begin(machine(bare, tmp_path / "here"), composed()).attempt(attempt("a"))
+    again = begin(machine(bare, tmp_path / "here"), composed(), now=NOON + 2 * LEASE)
+    assert (again.taken_over is None, again.elsewhere) == (False, False)
+
+    other = begin(machine(bare, tmp_path / "there"), composed(), now=NOON + 4 * LEASE)
+
+    assert (other.taken_over is None, other.elsewhere) == (False, True)
+
+
 def test_a_run_on_another_machine_is_named_and_waited_for_and_then_taken_over(bare: Path, tmp_path: Path) -> None:
     here, there = machine(bare, tmp_path / "here"), machine(bare, tmp_path / "there")
     first = begin(here, composed(), host="here")
@@ -177,7 +189,7 @@ def test_a_run_on_another_machine_is_named_and_waited_for_and_then_taken_over(ba
     second = begin(there, composed(), host="there", now=NOON + LEASE)
 
     assert second.taken_over is not None
-    assert second.taken_over.host == "here"
+    assert (second.taken_over.host, second.elsewhere) == ("here", True)
     for late in (
         lambda: first.attempt(attempt("b", 6)),
         lambda: first.tags_moved(now=NOON + 7 * MINUTE),

@@ -85,11 +85,6 @@ def contents_document(
     return ContentsDocument(schema=CONTENTS_SCHEMA, platforms=lists)
 
 
-def contents_from_document(document: object, *, what: str = "the list of contents") -> dict[Platform, Contents]:
-    """The lists that ``document`` holds. Raises `Malformed`."""
-    return dict(_bound(document, what).platforms)
-
-
 def contents_bytes(platforms: Mapping[Platform, Contents]) -> bytes:
     """The lists as the ledger keeps and names them, before compression.
 

@@ -12,6 +12,7 @@ _VOID = frozenset({"br", "hr", "img", "input", "wbr", "col", "source", "area", "
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _PARTS = frozenset({"p", "pre", "ul", "ol", "blockquote", "div", "section", "details", "summary", "dl"})
 _MARKS = {"code": "`", "strong": "**", "b": "**", "em": "*", "i": "*", "del": "~~", "s": "~~", "tt": "`"}
+_LISTS = frozenset({"ol", "ul"})
 _ENDS_ITSELF = frozenset({"p", "li", "tr", "td", "th", "dt", "dd"})
 _DEPTH = 256
 
@@ -91,6 +92,7 @@ class _Reader(HTMLParser):
         self._rows: list[tuple[bool, int, list[_Words]]] = []
         self._cell: _Words | None = None
         self._links: list[str | None] = []
+        self._numbers: list[int | None] = []
         self._data = ""
 
     # ------------------------------------------------------------------------------------------------- html.parser
@@ -170,6 +172,8 @@ class _Reader(HTMLParser):
         return self._text
 
     def _inline(self, tag: str, attributes: dict[str, str | None]) -> None:
+        if tag in _LISTS:
+            self._numbers.append(1 if tag == "ol" else None)
         outside = self._cell is None and self._heading is None
         if outside and tag in _PARTS and not {"li", "blockquote"} & set(self._open[:-1]):
             self.end_text()
@@ -177,7 +181,8 @@ class _Reader(HTMLParser):
                 self._new_text().markdown = "```\n"
         elif outside and tag == "li":
             item = self._text or self._new_text()
-            item.markdown += "\n- " if item.markdown and not item.markdown.endswith("\n") else "- "
+            item.markdown += "\n" if item.markdown and not item.markdown.endswith("\n") else ""
+            item.markdown += self._bullet()
         sink = self._sink()
         if tag == "a":
             address = url(attributes.get("href") or "")
@@ -191,7 +196,16 @@ class _Reader(HTMLParser):
         elif tag == "br" and sink is not None:
             sink.say(" ", inside=frozenset())
 
+    def _bullet(self) -> str:
+        number = self._numbers[-1] if self._numbers else None
+        if number is None:
+            return "- "
+        self._numbers[-1] = number + 1
+        return f"{number}. "
+
     def _close(self, tag: str) -> None:
+        if tag in _LISTS and self._numbers:
+            self._numbers.pop()
         outside = self._cell is None and self._heading is None
         if tag in ("td", "th") and self._tables == 1:
             self._cell = None

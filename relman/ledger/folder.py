@@ -49,6 +49,7 @@ class _Taken:
     begin: Begin
     record: Record
     taken_over: Lease | None
+    elsewhere: bool
     absorbed: tuple[tuple[Journal, bytes], ...]
 
 
@@ -65,8 +66,17 @@ class _Seen:
         """When whoever works on it began."""
         if self.stored.lease is None:
             return None
+        return self._begin.at if self._begin else self.stored.lease.until - LEASE
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether somebody works on it whose journal is not here: on another machine, or from another checkout."""
+        return self.stored.lease is not None and self._begin is None
+
+    @property
+    def _begin(self) -> Begin | None:
         begins = (entry for entry in self.entries if isinstance(entry, Begin) and entry.is_of(self.stored.lease))
-        return next((begin.at for begin in begins), self.stored.lease.until - LEASE)
+        return next(begins, None)
 
 
 class FolderLedger:
@@ -193,7 +203,7 @@ class FolderLedger:
         if isinstance(taken, FinishedSession):
             return taken
         footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
-        return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over)
+        return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over, elsewhere=taken.elsewhere)
 
     def _finished_before(self, record: Record) -> FinishedSession | None:
         seen = self._see(self._layout.record(record.stream, record.name))
@@ -244,7 +254,8 @@ class FolderLedger:
             if earlier is not None and earlier.record.name != intent.name:
                 absorbed += self._journal_of(earlier.record)
         begin = Begin(secrets.token_hex(8), host, process, lease.started, now)
-        return _Taken(begin, intent, earlier.record.lease if earlier else None, tuple(absorbed))
+        taken_over = earlier.record.lease if earlier else None
+        return _Taken(begin, intent, taken_over, earlier is not None and earlier.elsewhere, tuple(absorbed))
 
     def _settle(self, taken: _Taken | FinishedSession) -> None:
         """Forget the journals that the ledger has now, and begin that of this run."""

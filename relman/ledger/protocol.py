@@ -17,11 +17,13 @@ class Session(Protocol):
     """One run's hold on one release, from the intent to the end.
 
     ``finished`` says that there is nothing to do: the release was finished before, and this session holds and writes
-    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`.
+    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`; ``elsewhere`` says that its
+    journal is not here, so that it may have tried what nobody here knows of.
     """
 
     finished: bool
     taken_over: Lease | None
+    elsewhere: bool
 
     @property
     def record(self) -> Record:

@@ -55,8 +55,11 @@ class FolderSession:
 
     finished = False
 
-    def __init__(self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
+    def __init__(
+        self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None, elsewhere: bool
+    ) -> None:
         self.taken_over = taken_over
+        self.elsewhere = elsewhere
         self._ledger = footing
         self._layout = footing.layout
         self._record = record
@@ -200,6 +203,7 @@ class FinishedSession:
 
     finished = True
     taken_over: Lease | None = None
+    elsewhere = False
 
     def __init__(self, record: Record) -> None:
         self.record = record

@@ -33,7 +33,8 @@ UNFINISHED = (RecordState.INTENDED, RecordState.PARTIAL)
 class Tools:
     """What actions are carried out with. ``reader`` and ``writer`` hand an executor what its kind of action needs.
 
-    ``elsewhere``: another machine died in the middle of this release, so that what it tried is not known here.
+    ``elsewhere``: a run died in the middle of this release whose journal is not here, so that what it tried is not
+    known.
     """
 
     executors: Mapping[str, Executor[Any, Any]]

@@ -78,7 +78,9 @@ class FileExecutor:
     def verify(self, action: Action, receipt: Receipt, reader: ChannelReader) -> None:
         """The file has the text."""
         if self.probe(action, reader) is None:
-            raise Malformed(f"`{action.text('path')}` does not hold what was written")
+            there = reader.read_file(action.text("path")) is not None
+            why = "does not hold what was written" if there else "is not there, on this machine"
+            raise Malformed(f"`{action.text('path')}` {why}")
 
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """A file that others may have read already is not taken back."""
