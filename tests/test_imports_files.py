@@ -292,6 +292,32 @@ def test_a_time_that_is_missing_is_that_of_the_version(config: Config, tmp_path:
     assert other is None
 
 
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        (TITLE, ["stable-20250608"]),
+        ("stable-20250608", ["stable-20250608"]),
+        ("Bluefin Stable stable-20250608", []),
+        ("Changelog: what is new", []),
+    ],
+)
+def test_the_title_of_a_text_that_names_no_version_says_which_it_is(
+    title: str, found: list[str], config: Config, tmp_path: Path
+) -> None:
+    untold = BODY.partition("\n\n")[2]
+
+    plan = imported(config, tmp_path, f'---\ntitle: "{title}"\n---\n{untold}', "x.md", stream="stable")
+
+    assert [item.version for item in plan.new] == found
+    assert found or "neither it nor its text says which version it is" in str(reasons(plan))
+
+
+def test_a_text_that_names_its_version_is_believed_before_its_title(config: Config, tmp_path: Path) -> None:
+    (item,) = imported(config, tmp_path, f'---\ntitle: "stable-20990101: x"\n---\n{BODY}', "x.md").items
+
+    assert item.version == "stable-20250608"
+
+
 def test_a_stream_may_be_named_for_versions_that_no_pattern_reads(config: Config, tmp_path: Path) -> None:
     (item,) = imported(config, tmp_path, json.dumps(release(tag_name="v3.7.0")), stream="gts").items
 

@@ -10,7 +10,7 @@ from typing import Any
 from relman.documents.reading import printable, read_json
 from relman.errors import Malformed, NotFound, RelmanError
 from relman.imports.atom import read_atom
-from relman.imports.published import Origin, Published, tag_of_address
+from relman.imports.published import Origin, Published, tag_of_address, tag_of_title
 
 FILE_LIMIT = 64 * 1024 * 1024
 """The largest file that is read, in bytes: three thousand releases of twenty kilobytes each."""
@@ -107,7 +107,7 @@ def _of_json_feed(feed: Mapping[Any, Any], file: str, what: str) -> Iterator[Pub
             origin=Origin.JSON_FEED,
             file=file,
             name=printable(tag or title or _text(item, "id") or "an item"),
-            tag=tag or _of_title(title),
+            tag=tag or tag_of_title(title),
             title=title,
             url=url,
             at=at,
@@ -138,7 +138,7 @@ def _of_atom(content: bytes, file: str, what: str) -> Iterator[Published]:
             origin=Origin.ATOM,
             file=file,
             name=printable(tag or title or "an entry"),
-            tag=tag or _of_title(title),
+            tag=tag or tag_of_title(title),
             title=title,
             url=entry.address,
             at=at,
@@ -189,12 +189,6 @@ def _day_of(name: str) -> str | None:
     """The day that blogs put before a file's name: `2025-06-08-stable-20250608.md`."""
     day = name[:10]
     return day if len(day) == 10 and day[4] == day[7] == "-" and (day[:4] + day[5:7] + day[8:]).isdigit() else None
-
-
-def _of_title(title: str | None) -> str | None:
-    """The tag before the colon of `stable-20250101: Stable (F41.20250101, #abc1234)`."""
-    tag = (title or "").partition(":")[0].strip()
-    return tag if tag and not any(char.isspace() for char in tag) else None
 
 
 def _time(text: str | None) -> tuple[datetime | None, str | None]:

@@ -18,7 +18,7 @@ from relman.imports.files import read_file
 from relman.imports.html import read_html
 from relman.imports.markdown import read_markdown
 from relman.imports.notes import Notes
-from relman.imports.published import Origin, Published
+from relman.imports.published import Origin, Published, tag_of_title
 from relman.ledger.layout import safe_name
 from relman.model.changelog import Changelog
 from relman.model.record import Imported, Record, RecordedVariant, RecordState
@@ -111,7 +111,7 @@ def _item(published: Published, config: Config, wanted: str | None) -> Item:
         notes = _notes(published)
         if not notes.found:
             raise _LeftOut("it has nothing of the classic format of release notes")
-        version = published.tag or notes.version
+        version = published.tag or notes.version or tag_of_title(published.title)
         if version is None:
             raise _LeftOut("neither it nor its text says which version it is")
         try:

@@ -52,3 +52,9 @@ def tag_of_address(address: str) -> str | None:
         return None
     _, found, tag = path.partition("/releases/tag/")
     return tag.strip("/") or None if found else None
+
+
+def tag_of_title(title: str | None) -> str | None:
+    """The tag before the colon of `stable-20250608: Stable (F42.20250608, #0340d37)`. `None` for titles of prose."""
+    tag = (title or "").partition(":")[0].strip()
+    return tag if any(char.isdigit() for char in tag) and not any(char.isspace() for char in tag) else None
