@@ -6,6 +6,7 @@ act:      promote → publish → announce → finish                      only 
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +32,10 @@ from relman.manager import Plugins
 from relman.model.audit import Audit
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents
+from relman.model.gates import GateResult, Override, OverrideRequest
 from relman.model.holds import Hold
 from relman.model.oci import Digest, Image, Platform, Reference, Repository, Transport
-from relman.model.plan import Action, GateResult, Plan, Stage
+from relman.model.plan import Action, Plan, Stage
 from relman.model.record import Receipt, Record, RecordState, Withdrawal
 from relman.model.release import Release
 from relman.model.rollback import Rollback
@@ -52,8 +54,9 @@ from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver
-from relman.walk.settings import SettingsOf
+from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
+from relman.web import ReadingWeb
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
@@ -71,7 +74,10 @@ Given = Mapping[str, Mapping[Platform, str]]
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan."""
+    """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan.
+
+    ``person`` says who runs it, for what is written down about them.
+    """
 
     config: Config
     slots: tuple[Slot, ...]
@@ -81,6 +87,7 @@ class Lifecycle:
     ledger: Ledger
     clock: Callable[[], datetime]
     cache: ContentsCache | None = None
+    person: Callable[[], str] = getpass.getuser
 
     # --------------------------------------------------------------------------------------------- observe
 
@@ -135,21 +142,37 @@ class Lifecycle:
         )
         return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
 
-    def gate(self, release: Release, compared: Sequence[Compared], *, rollback: bool = False) -> tuple[GateResult, ...]:
-        """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered."""
+    def gate(
+        self, release: Release, compared: Sequence[Compared] | None, *, rollback: bool = False
+    ) -> tuple[GateResult, ...]:
+        """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered.
+
+        ``compared`` is `None` where nobody read the images, as for a look at where things stand.
+        """
         stream = self.config.stream(release.stream)
         rules = gating.rules_of(stream, signed=self.config.signed, rollback=rollback)
         context = hookspecs.GatesContext(
             release=release,
             stream=stream,
             rules=rules,
-            diffs=tuple(one.diff for one in compared if one.diff),
+            diffs=tuple(one.diff for one in compared or () if one.diff),
             registry=self.reader,
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
             holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             signature=self.config.signature,
+            read=compared is not None,
+            contents={(one.name, one.platform): one.after for one in compared or ()},
+            observed=self.ledger.observed(),
+            source=self.config.stream(stream.source) if stream.source else None,
+            web=ReadingWeb(self.http),
+            by=self.person,
+            folder=self.config.folder,
+            checkout=self.config.checkout,
+            known_issues=self.config.notes.known_issues,
+            repository_url=self.config.repository_url,
+            tables=table_of_gate,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -166,7 +189,7 @@ class Lifecycle:
         *,
         since: str | None = None,
         note: str | None = None,
-        overrides: Sequence[Mapping[str, object]] = (),
+        overrides: Sequence[OverrideRequest] = (),
         sboms: Sequence[GivenSbom] = (),
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
@@ -176,9 +199,10 @@ class Lifecycle:
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
-        renderer = self.renderer(changelog, release.id)
+        by_hand, unused = gating.granted(overrides, gates, self.clock())
+        renderer = self.renderer(changelog, release.id, overrides=by_hand)
         made = planning.make_plan(
-            release,
+            replace(release, assumed=release.assumed + unused),
             changelog,
             gates,
             self._actions(release, changelog, renderer, self.config),
@@ -186,7 +210,7 @@ class Lifecycle:
             config=self.config,
             changed=release.changed,
             now=self.clock(),
-            overrides=overrides,
+            overrides=by_hand,
             given=given,
         )
         return self._stating(made, stream)
@@ -198,7 +222,7 @@ class Lifecycle:
         to: str | None = None,
         reason: str | None = None,
         by: str,
-        overrides: Sequence[Mapping[str, object]] = (),
+        overrides: Sequence[OverrideRequest] = (),
     ) -> Plan | None:
         """The way back to the release ``to``, else to the one before; `None` where that was gone already.
 
@@ -217,18 +241,20 @@ class Lifecycle:
             changelog = composing.compose_without_commits(compared, release, self.config, self.templates)
         except RelmanError as error:
             changelog = going_back.bare_changelog(release, error.message)
-        renderer = self.renderer(changelog, release.id)
+        gates = self.gate(release, None, rollback=True)
+        by_hand, unused = gating.granted(overrides, gates, self.clock())
+        renderer = self.renderer(changelog, release.id, overrides=by_hand)
         silent = replace(self.config, channels=())
         made = planning.make_plan(
-            release,
+            replace(release, assumed=release.assumed + unused),
             changelog,
-            self.gate(release, (), rollback=True),
+            gates,
             [one for one in self._actions(release, changelog, renderer, silent) if one.stage <= Stage.SEAL],
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
             now=max(self.clock(), current.created + timedelta(seconds=1)),
-            overrides=overrides,
+            overrides=by_hand,
             rollback=Rollback(current.id, target.id, reason, by),
         )
         return self._stating(made, stream)
@@ -257,7 +283,7 @@ class Lifecycle:
         problem: str | None = None
         try:
             release = self.resolve(stream)
-            gates = self.gate(release, ())
+            gates = self.gate(release, None)
         except (NotFound, ConfigError) as error:
             problem = error.message
         held = self._resolver.held(stream, release, released)
@@ -390,7 +416,7 @@ class Lifecycle:
             return ()
         release = self._resolver.pinned(plan)
         if plan.rollback:
-            return self._require_open(plan, self.gate(release, (), rollback=True))
+            return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.
         given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
         compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
@@ -493,11 +519,13 @@ class Lifecycle:
 
         return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
 
-    def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
-        """Renders texts of one changelog."""
+    def renderer(
+        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+    ) -> NotesRenderer:
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
         from relman.render import NotesRenderer
 
-        extra = {"authors": self.config.notes.authors, "id": id}
+        extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
         return NotesRenderer(self.templates, changelog, extra, self.config.links)
 
     def describe(self, action: Action) -> str:

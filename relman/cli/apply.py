@@ -47,7 +47,13 @@ def apply(plan_file: str) -> None:
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
 @sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
-@click.option("--override", "gates", multiple=True, metavar="GATE", help="Let the release through this closed gate.")
+@click.option(
+    "--override",
+    "gates",
+    multiple=True,
+    metavar="GATE",
+    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
+)
 @click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
 @click.option("--until", metavar="TIME", help="When the overrides end.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -69,7 +75,7 @@ def release(
         raise UsageError("there is nobody to ask", hint="give `--yes`, or `relman plan` and `relman apply`")
     introduction, given = read_note(note), parse_sboms(sboms)
     with lifecycle(needs_config=True) as walk:
-        overrides = overrides_of(gates, reason, until)
+        overrides = overrides_of(gates, reason, until, walk.person())
         with working(f"planning {stream}"):
             plan = walk.plan(
                 walk.config.stream(stream), since=since, note=introduction, overrides=overrides, sboms=given
