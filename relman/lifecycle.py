@@ -7,44 +7,39 @@ act:      promote → publish → announce → finish                      only 
 from __future__ import annotations
 
 import getpass
-import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from os import getpid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from relman import config as configuration
 from relman import hookspecs
 from relman.cache import ContentsCache
-from relman.channel import Channel, ReadingChannel
-from relman.compact.lists import SOURCE as OWN_LISTS
-from relman.config import ChannelTable, Config
-from relman.documents.contents import contents_bytes, contents_from_bytes
-from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, PluginError, RelmanError, Unequipped
-from relman.hookspecs import ContentsSource, Executor, Slot
+from relman.config import Config
+from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, RelmanError
+from relman.hands import Hands
+from relman.hookspecs import ContentsSource, Slot
 from relman.http import Client
+from relman.instruments import Instruments
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
 from relman.model.audit import Audit
-from relman.model.changelog import Changelog, Commit, Section
-from relman.model.contents import Capability, Contents
+from relman.model.changelog import Changelog, Commit
+from relman.model.contents import Capability
 from relman.model.gates import GateResult, Override, OverrideRequest
 from relman.model.holds import Hold
-from relman.model.oci import Digest, Image, Platform, Reference, Repository, Transport
+from relman.model.oci import Image, Platform, Reference, Repository, Transport
 from relman.model.plan import Action, Plan, Stage
 from relman.model.record import Receipt, Record, RecordState, Withdrawal
 from relman.model.release import Release
 from relman.model.rollback import Rollback
 from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
-from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader, RegistryWriter
-from relman.registry.readonly import ReadOnly
-from relman.registry.remembering import Past, Remembering
 from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
@@ -53,7 +48,6 @@ from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
-from relman.walk.resolve import Resolver
 from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
 from relman.web import ReadingWeb
@@ -67,6 +61,8 @@ def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config
     slots = tuple(slot for answer in plugins.ask(hookspecs.relman_settings) for slot in answer.values)
     return (configuration.load(file, slots) if file else configuration.without_file(folder)), slots
 
+
+T = TypeVar("T")
 
 Given = Mapping[str, Mapping[Platform, str]]
 """SBOMs that stand for candidates: files by variant and platform."""
@@ -93,11 +89,11 @@ class Lifecycle:
 
     def resolve(self, stream: Stream, *, since: str | None = None) -> Release:
         """A stream's candidates, pinned, each with what it follows."""
-        return self._resolver.release(stream, since=since)
+        return self.instruments.resolver.release(stream, since=since)
 
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that the stream had before."""
-        return self._resolver.published(stream, version, since=since)
+        return self.instruments.resolver.published(stream, version, since=since)
 
     def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """What is inside each image, compared with what was inside its predecessor."""
@@ -135,11 +131,7 @@ class Lifecycle:
             highlights=self.config.notes.highlights,
             known_issues=self.config.notes.known_issues,
         )
-        sections: tuple[Section, ...] = tuple(
-            section
-            for answer in self.plugins.ask(hookspecs.relman_sections, context=context)
-            for section in answer.values
-        )
+        sections = self._asked(hookspecs.relman_sections, context)
         return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
 
     def gate(
@@ -234,7 +226,7 @@ class Lifecycle:
         target = going_back.destination(stream, records, current, to)
         if target is None:
             return None
-        way = going_back.WayBack(self.config, self.reader, TagBook(self.reader), self._plan_of, self.clock())
+        way = going_back.WayBack(self.config, self.reader, TagBook(self.reader), self.instruments.plan_of, self.clock())
         release = way.release(stream, current, target)
         try:
             compared = self.inspect(pairs_of_release(release))
@@ -270,14 +262,12 @@ class Lifecycle:
         stream = self.config.stream(release.stream)
         settings = SettingsOf(config, self.slots, stream)
         context = hookspecs.ActionsContext(release, stream, changelog, renderer, settings, self.config.signature)
-        return tuple(
-            action for answer in self.plugins.ask(hookspecs.relman_actions, context=context) for action in answer.values
-        )
+        return self._asked(hookspecs.relman_actions, context)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
         records = self.ledger.records(stream.name)
-        released = self._resolver.last_finished(stream.name)
+        released = self.instruments.resolver.last_finished(stream.name)
         gates: tuple[GateResult, ...] = ()
         release: Release | None = None
         problem: str | None = None
@@ -286,7 +276,7 @@ class Lifecycle:
             gates = self.gate(release, None)
         except (NotFound, ConfigError) as error:
             problem = error.message
-        held = self._resolver.held(stream, release, released)
+        held = self.instruments.resolver.held(stream, release, released)
         return StreamState(
             name=stream.name,
             source=stream.source,
@@ -301,14 +291,14 @@ class Lifecycle:
 
     def statement(self, record: Record, variant: str) -> bytes:
         """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
-        plan = self._plan_of(record)
+        plan = self.instruments.plan_of(record)
         if plan is None:
             raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
         return statement.statement_bytes(plan, record, variant)
 
     def yankable(self, stream: Stream, version: str) -> Record:
         """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
-        return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self._plan_of)
+        return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self.instruments.plan_of)
 
     def yank(self, record: Record, reason: str, *, by: str) -> Record:
         """Write that a release must no longer be used. Nothing is removed, and no tag moves: see `plan_rollback`."""
@@ -317,7 +307,7 @@ class Lifecycle:
 
     def holding(self, stream: Stream, record: Record) -> tuple[str, ...]:
         """The variants whose tag in ``stream`` holds the image of ``record`` now."""
-        held = {(one.name, one.holds) for one in self._resolver.held(stream, None, None) if one.holds}
+        held = {(one.name, one.holds) for one in self.instruments.resolver.held(stream, None, None) if one.holds}
         return tuple(one.name for one in record.variants if (one.name, one.digest) in held)
 
     def held_by(self, stream: Stream, variant: str | None, reason: str, *, by: str) -> Hold:
@@ -330,7 +320,7 @@ class Lifecycle:
 
     def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
         """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
-        published = Published(self._plan_of, lambda kind: self._executors.get(kind), self._eyes)
+        published = Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
         return audit(self.config, streams, self.ledger, self.reader, published, now=self.clock(), last=last)
 
     def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
@@ -347,13 +337,13 @@ class Lifecycle:
         from relman.documents.changelog import changelog_bytes
         from relman.documents.plan import plan_bytes, plan_digest
 
-        before = self._record(plan.id)
+        before = self.instruments.record(plan.id)
         if before and before.state is RecordState.FINISHED:
             return before, None
         planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
-        self._check_channels(plan, before)
+        self.hands.check_channels(plan, before)
         gates = self._check_gates_again(plan, before)
         content = plan_bytes(plan)
         session = self.ledger.begin(
@@ -367,9 +357,9 @@ class Lifecycle:
         if session.finished:
             return session.record, None
         tools = acting.Tools(
-            executors=self._executors,
-            reader=self._eyes,
-            writer=self._hands,
+            executors=self.hands.executors,
+            reader=self.hands.eyes,
+            writer=self.hands.hands,
             clock=self.clock,
             report=report,
             elsewhere=session.elsewhere,
@@ -395,26 +385,15 @@ class Lifecycle:
             outcome = acted
         finally:
             state = outcome.state if outcome else acting.state_after_exception(plan, session.record.receipts)
-            record = session.finish(state, now=self.clock(), contents=self._contents(plan, state))
+            kept = self.instruments.contents_to_keep(plan) if state is RecordState.FINISHED else {}
+            record = session.finish(state, now=self.clock(), contents=kept)
         return record, outcome
-
-    def _check_channels(self, plan: Plan, before: Record | None) -> None:
-        """Before the first write: what a required channel would need and this machine does not have."""
-        settled = {receipt.key for receipt in before.receipts if receipt.settled} if before else set()
-        for action in plan.actions:
-            if action.channel and action.required and action.key not in settled:
-                table = next((table for table in self.config.channels if table.name == action.channel), None)
-                for name in table.variables if table else ():
-                    if not os.environ.get(name):
-                        raise Unequipped(
-                            f"channel `{action.channel}` needs the environment variable `{name}`, which is not set"
-                        )
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
         """Before the first write: the gates as they are now, for the digests that the plan pins; none after it."""
         if before and any(receipt.settled for receipt in before.receipts):
             return ()
-        release = self._resolver.pinned(plan)
+        release = self.instruments.resolver.pinned(plan)
         if plan.rollback:
             return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.
@@ -428,156 +407,78 @@ class Lifecycle:
             raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
         return gates
 
-    @cached_property
-    def _executors(self) -> Mapping[str, Executor[Any, Any]]:
-        executors: dict[str, Executor[Any, Any]] = {}
-        for answer in self.plugins.ask(hookspecs.relman_executors):
-            for executor in answer.values:
-                if executor.kind in executors:
-                    raise PluginError(f"plugin `{answer.plugin}` offers a second executor for `{executor.kind}`")
-                executors[executor.kind] = executor
-        return executors
-
-    def _eyes(self, action: Action, executor: Executor[Any, Any]) -> RegistryReader | ReadingChannel:
-        """What the executor of an action looks with."""
-        return self.reader if executor.scope == "registry" else ReadingChannel(*self._channel(action))
-
-    def _hands(self, action: Action, executor: Executor[Any, Any]) -> RegistryWriter | Channel:
-        """What the executor of an action acts with: the registry, or its channel and nothing else."""
-        return self.registry if executor.scope == "registry" else Channel(*self._channel(action))
-
-    def _channel(self, action: Action) -> tuple[ChannelTable, Path, Client, datetime]:
-        table = next((table for table in self.config.channels if table.name == action.channel), None)
-        if table is None:
-            raise RelmanError(
-                f"{self.config.where} has no channel `{action.channel}` any more",
-                hint="put its table back, or make a new plan",
-            )
-        return table, self.config.folder, self.http, self.clock()
-
     # --------------------------------------------------------------------------------------- what they use
 
     @cached_property
+    def instruments(self) -> Instruments:
+        """What the phases look with."""
+        return Instruments(self.config, self.registry, self.ledger, self.clock, self.cache, self._sources)
+
+    @cached_property
+    def hands(self) -> Hands:
+        """What executors act with."""
+        executors = partial(self.plugins.ask, hookspecs.relman_executors)
+        return Hands(self.config, self.registry, self.reader, self.http, self.clock, executors)
+
+    @property
     def reader(self) -> RegistryReader:
         """The registry, to look at."""
-        return ReadOnly(self.registry)
+        return self.instruments.reader
 
-    @cached_property
-    def _told(self) -> Remembering:
-        """What the registry said in this run, of what can never change."""
-        return Remembering(self.reader, self.cache)
-
-    @cached_property
-    def _resolver(self) -> Resolver:
-        records = self.ledger.records()
-        reader = self._told
-        past = Past(reader, self.cache) if self.cache else reader
-        return Resolver(self.config, reader, past, self.reader, TagBook(reader), look_at, records, self.clock())
-
-    def comparer_of(self, wants: frozenset[Capability], *, richest: bool) -> Comparer:
-        """Reads and compares, with the sources of all plugins, in the configured order or (``richest``) those first
-        that know what is wanted.
-        """
-        inspector = Inspector(
-            self._sources, self.config.packages, self.reader, cache=self.cache, wants=wants, richest=richest
-        )
-        return Comparer(inspector, self.config.packages, self._kept)
-
-    @cached_property
-    def comparer(self) -> Comparer:
-        """Reads and compares lists of packages, and nothing beside them."""
-        return self.comparer_of(frozenset(), richest=False)
-
-    @cached_property
-    def notes_comparer(self) -> Comparer:
-        """Reads what notes are made from: security fixes, too, where the source at hand knows them."""
-        return self.comparer_of(frozenset({Capability.CHANGELOG}), richest=self.config.notes.security)
-
-    @cached_property
-    def firsthand(self) -> Inspector:
-        """Reads what relman's own lists are made from: every source but those lists, package databases first."""
-        rich = {source.name for source in self._sources if Capability.OBSOLETES in source.capabilities}
-        others = [name for name in self.config.packages.sources if name != OWN_LISTS]
-        names = sorted(others, key=lambda name: name not in rich)
-        packages = replace(self.config.packages, sources=tuple(names))
-        return Inspector(self._sources, packages, self.reader, cache=self.cache)
-
-    @cached_property
-    def _sources(self) -> tuple[ContentsSource, ...]:
-        settings = SettingsOf(self.config, self.slots)
-        context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
-        return tuple(
-            source
-            for answer in self.plugins.ask(hookspecs.relman_contents_sources, context=context)
-            for source in answer.values
-        )
-
-    @cached_property
+    @property
     def templates(self) -> Templates:
         """The project's templates before the built-in ones."""
-        from relman.render import Templates
+        return self.instruments.templates
 
-        return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
+    @property
+    def comparer(self) -> Comparer:
+        """Reads and compares lists of packages, and nothing beside them."""
+        return self.instruments.comparer
+
+    @property
+    def notes_comparer(self) -> Comparer:
+        """Reads what notes are made from."""
+        return self.instruments.notes_comparer
+
+    @property
+    def firsthand(self) -> Inspector:
+        """Reads what relman's own lists are made from."""
+        return self.instruments.firsthand
+
+    def comparer_of(self, wants: frozenset[Capability], *, richest: bool) -> Comparer:
+        """Reads and compares what is wanted: see `Instruments.comparer_of`."""
+        return self.instruments.comparer_of(wants, richest=richest)
 
     def renderer(
         self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
     ) -> NotesRenderer:
         """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
-        from relman.render import NotesRenderer
-
-        extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
-        return NotesRenderer(self.templates, changelog, extra, self.config.links)
-
-    def describe(self, action: Action) -> str:
-        """One line for people, in the words of the action's executor."""
-        executor = self._executors.get(action.kind)
-        return executor.describe(action) if executor else f"{action.target} (no plugin carries out `{action.kind}`)"
+        return self.instruments.renderer(changelog, id, overrides=overrides)
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""
-        return look_at(self._told, reference)
+        return self.instruments.look(reference)
+
+    def describe(self, action: Action) -> str:
+        """One line for people, in the words of the action's executor."""
+        return self.hands.describe(action)
+
+    def _sources(self) -> tuple[ContentsSource, ...]:
+        settings = SettingsOf(self.config, self.slots)
+        context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
+        return self._asked(hookspecs.relman_contents_sources, context)
 
     def _ask_commits(self, context: hookspecs.CommitsContext) -> tuple[Commit, ...]:
-        return tuple(
-            commit for answer in self.plugins.ask(hookspecs.relman_commits, context=context) for commit in answer.values
-        )
+        return self._asked(hookspecs.relman_commits, context)
 
-    def _record(self, id: str) -> Record | None:
-        return next((record for record in self.ledger.records() if record.id == id), None)
-
-    def _plan_of(self, record: Record) -> Plan | None:
-        from relman.documents.plan import plan_from_bytes
-
-        content = self.ledger.plan_of(record)
-        return plan_from_bytes(content) if content else None
+    def _asked(self, hook: Callable[..., Iterable[T]], context: object) -> tuple[T, ...]:
+        return tuple(value for answer in self.plugins.ask(hook, context=context) for value in answer.values)
 
     def _refuse_half_done(self, stream: Stream) -> None:
         for record in self.ledger.records(stream.name):
-            plan = self._plan_of(record) if record.state in acting.UNFINISHED else None
+            plan = self.instruments.plan_of(record) if record.state in acting.UNFINISHED else None
             if plan and planning.moved_in_part(plan, record.receipts):
                 raise PartlyDone(
                     f"the tags of `{stream.name}` are partly moved: `{record.version}` is not finished",
                     hint=f"finish it: `relman resume {record.id}`",
                 )
-
-    def _kept(self, digest: Digest) -> Mapping[Platform, Contents] | None:
-        content = self.ledger.contents(digest)
-        return contents_from_bytes(content) if content else None
-
-    def _contents(self, plan: Plan, state: RecordState) -> Mapping[str, bytes]:
-        """Each variant's contents, to be kept with the record. One that can no longer be read is left out."""
-        if state is not RecordState.FINISHED:
-            return {}
-        kept: dict[str, bytes] = {}
-        for variant in plan.variants:
-            try:
-                image = look_at(self.reader, variant.reference)
-                lists = {
-                    part.platform: self.notes_comparer.inspector.contents(image.reference, part)
-                    for part in image.platforms
-                    if part.platform in variant.platforms
-                }
-            except RelmanError:
-                continue
-            kept[variant.name] = contents_bytes(lists)
-        return kept

@@ -1,0 +1,81 @@
+"""What executors look and act with: the registry, or one channel and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from relman.channel import Channel, ReadingChannel
+from relman.config import ChannelTable, Config
+from relman.errors import PluginError, RelmanError, Unequipped
+from relman.hookspecs import Executor
+from relman.http import Client
+from relman.manager import Answer
+from relman.model.plan import Action, Plan
+from relman.model.record import Record
+from relman.registry.protocol import RegistryReader, RegistryWriter
+
+
+@dataclass(frozen=True)
+class Hands:
+    """The executors of all plugins, and what each is handed for an action.
+
+    ``ask_executors`` asks every plugin; it is called once.
+    """
+
+    config: Config
+    registry: RegistryWriter
+    reader: RegistryReader
+    http: Client
+    clock: Callable[[], datetime]
+    ask_executors: Callable[[], tuple[Answer, ...]]
+
+    @cached_property
+    def executors(self) -> Mapping[str, Executor[Any, Any]]:
+        """One for each kind of action. Raises `PluginError` where two plugins want the same kind."""
+        executors: dict[str, Executor[Any, Any]] = {}
+        for answer in self.ask_executors():
+            for executor in answer.values:
+                if executor.kind in executors:
+                    raise PluginError(f"plugin `{answer.plugin}` offers a second executor for `{executor.kind}`")
+                executors[executor.kind] = executor
+        return executors
+
+    def describe(self, action: Action) -> str:
+        """One line for people, in the words of the action's executor."""
+        executor = self.executors.get(action.kind)
+        return executor.describe(action) if executor else f"{action.target} (no plugin carries out `{action.kind}`)"
+
+    def eyes(self, action: Action, executor: Executor[Any, Any]) -> RegistryReader | ReadingChannel:
+        """What the executor of an action looks with."""
+        return self.reader if executor.scope == "registry" else ReadingChannel(*self._channel(action))
+
+    def hands(self, action: Action, executor: Executor[Any, Any]) -> RegistryWriter | Channel:
+        """What the executor of an action acts with: the registry, or its channel and nothing else."""
+        return self.registry if executor.scope == "registry" else Channel(*self._channel(action))
+
+    def _channel(self, action: Action) -> tuple[ChannelTable, Path, Client, datetime]:
+        table = next((table for table in self.config.channels if table.name == action.channel), None)
+        if table is None:
+            raise RelmanError(
+                f"{self.config.where} has no channel `{action.channel}` any more",
+                hint="put its table back, or make a new plan",
+            )
+        return table, self.config.folder, self.http, self.clock()
+
+    def check_channels(self, plan: Plan, before: Record | None) -> None:
+        """Before the first write: what a required channel would need and this machine does not have."""
+        settled = {receipt.key for receipt in before.receipts if receipt.settled} if before else set()
+        for action in plan.actions:
+            if action.channel and action.required and action.key not in settled:
+                table = next((table for table in self.config.channels if table.name == action.channel), None)
+                for name in table.variables if table else ():
+                    if not os.environ.get(name):
+                        raise Unequipped(
+                            f"channel `{action.channel}` needs the environment variable `{name}`, which is not set"
+                        )
