@@ -19,6 +19,7 @@ from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.plan import Plan, Stage
+from relman.model.release import release_marker
 
 
 @click.command()
@@ -86,7 +87,7 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
     elif format_ == "json":
         document(plan_document(made))
     elif format_ == "markdown":
-        click.echo(made.notes)
+        click.echo(f"{made.notes.rstrip()}\n\n{release_marker(made.id)}")
     else:
         with lifecycle(needs_config=False) as walk:
             click.echo(explain(made, walk))
