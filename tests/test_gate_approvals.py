@@ -153,7 +153,7 @@ class Desk:
         file.write_bytes(signature)
         return file
 
-    def ask(self, *, now: Any = NOON, by: str = "release-bot", **table: object) -> GateResult:
+    def ask(self, *, now: Any = NOON, by: str = "release-bot", **table: Any) -> GateResult:
         asked = rule("approvals", **{"allowed_signers": "approvers", "count": 1, "robots": ["release-bot"], **table})
         (result,) = answers(approvals, context(asked, folder=self.folder, now=now, by=by))
         return result
@@ -178,7 +178,7 @@ def test_two_people_who_sign_the_release_open(desk: Desk) -> None:
     desk.sign("ada")
     desk.sign("grace")
 
-    result = desk.ask(count=2, **{"from": ["ada", "grace"]})
+    result = desk.ask(**{"count": 2, "from": ["ada", "grace"]})
 
     assert (result.state, result.reason, result.digest) == (
         State.PASSED,

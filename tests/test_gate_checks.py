@@ -14,6 +14,7 @@ from relman.http import Client
 from relman.model.gates import State
 from relman.plugin import Secret
 from relman_plugins.gates import checks
+from relman_plugins.gates.asking.forge import forge_of
 from relman_plugins.gates.checks.judge import Check, ChecksSettings, Outcome, judge, newest
 from tests.gates_asked import AMD, ARM, NOON, OS, REVISION, answers, candidate, context, hurried, rule, said
 from tests.servers import Asked, Reply, Scripted
@@ -487,4 +488,4 @@ def test_a_gate_that_knows_no_forge_stays_closed(
 def test_the_forge_is_where_the_project_lies(client: Client, url: str | None, table: dict[str, Any], base: str) -> None:
     asked = replace(context((), web=client), repository_url=url)
 
-    assert checks.forge_of(asked, ChecksSettings.model_validate(table)).base == base
+    assert forge_of(asked, ChecksSettings.model_validate(table)).base == base

@@ -28,8 +28,8 @@ def body(**fields: object) -> bytes:
     return json.dumps({"digest": DIGEST, "result": {"state": "passed"}, **fields}).encode()
 
 
-def response(content: bytes = b"", status: int = 200, **headers: str) -> HttpResponse:
-    return HttpResponse(status, headers, content)
+def response(content: bytes = b"", status: int = 200, about: str | None = None) -> HttpResponse:
+    return HttpResponse(status, {"x-digest": about} if about else {}, content)
 
 
 LOGIN = f"<!doctype html><a href='/login?next=/results/{DIGEST}'>Sign in</a>".encode()
@@ -50,9 +50,9 @@ TABLE: dict[str, tuple[HttpResponse, dict[str, Any], State, str]] = {
     "no digest, as told": (response(b'{"result": {"state": "passed"}}'), FREE, State.PASSED, ""),
     "no digest, and no state": (response(b"{}"), FREE, State.ABSENT, "no-field"),
     "a digest elsewhere": (response(body(digest=None, image=DIGEST)), {"digest_field": "image"}, State.PASSED, ""),
-    "in a header": (response(b"fine", **{"x-digest": DIGEST}), {"digest_header": "X-Digest"}, State.PASSED, ""),
+    "in a header": (response(b"fine", about=DIGEST), {"digest_header": "X-Digest"}, State.PASSED, ""),
     "another there": (
-        response(body(), **{"x-digest": OTHER}),
+        response(body(), about=OTHER),
         {"digest_header": "X-Digest"},
         State.ERROR,
         "other-digest",

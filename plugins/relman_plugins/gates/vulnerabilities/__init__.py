@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from relman.model.gates import GateResult, State
 from relman.model.oci import Image, Platform, PlatformImage
 from relman.model.release import Candidate
-from relman.plugin import GatesContext, Malformed, RegistryReader, Slot, hookimpl
+from relman.plugin import GatesContext, Malformed, NotFound, RegistryReader, Slot, hookimpl
 from relman_plugins.gates.asking.placeholders import filled, in_path, per_platform, values_of
 from relman_plugins.gates.asking.programs import ask_program
 from relman_plugins.gates.asking.verdict import Closed, Verdict, closing, lines, plain
@@ -118,13 +118,15 @@ def _about(registry: RegistryReader, image: Image, platform: Platform | None, re
     parts = (part,) if part else ()
     digests = [str(image.digest), *(str(one.manifest.digest) for one in parts)]
     if not report.digests & set(digests) and report.digests:
-        digests += [_config(registry, image, one) for one in parts]
+        digests += filter(None, (_config(registry, image, one) for one in parts))
     return About(tuple(dict.fromkeys(digests)), platform.architecture if platform else None, several)
 
 
 def _config(registry: RegistryReader, image: Image, part: PlatformImage) -> str:
-    manifest = registry.manifest(image.reference.repository.digest(part.manifest.digest))
     try:
+        manifest = registry.manifest(image.reference.repository.digest(part.manifest.digest))
         return str(read_json(manifest.content)["config"]["digest"])
+    except NotFound:
+        return ""
     except (ValueError, KeyError, TypeError) as error:
         raise Malformed(f"`{image.reference}` has a manifest without a configuration") from error
