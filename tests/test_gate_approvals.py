@@ -22,6 +22,7 @@ from relman_plugins.gates.approvals import ApprovalsSettings
 from relman_plugins.gates.approvals.people import Claim, Rules, Said, judge, known
 from tests.gates_asked import ID, NOON, OS, answers, candidate, context, hurried, rule, said
 from tests.servers import Asked, Reply, Scripted
+from tests.standins.github_reviews import ReviewedGitHub
 
 # ----------------------------------------------------------------------------------------------------- who counts
 
@@ -177,8 +178,9 @@ def why(result: GateResult) -> list[str]:
 def test_two_people_who_sign_the_release_open(desk: Desk) -> None:
     desk.sign("ada")
     desk.sign("grace")
+    wanted: dict[str, Any] = {"from": ["ada", "grace"]}
 
-    result = desk.ask(**{"count": 2, "from": ["ada", "grace"]})
+    result = desk.ask(count=2, **wanted)
 
     assert (result.state, result.reason, result.digest) == (
         State.PASSED,
@@ -476,6 +478,61 @@ def test_the_last_word_of_each_on_the_release_as_it_is_counts(client: Client, ca
 
 def test_the_review_of_who_asks_does_not_count(client: Client) -> None:
     assert said([ask_forge(client, [pull()], {7: [review("ada")]}, by="ada")]) == [(State.PENDING, "too-few")]
+
+
+@pytest.fixture
+def github() -> Iterator[ReviewedGitHub]:
+    with ReviewedGitHub() as server:
+        yield server
+
+
+def ask_github(github: ReviewedGitHub, client: Client, **table: object) -> GateResult:
+    whole = {
+        "reviews": True, "from": ["ada", "grace"], "robots": ["bot"], "forge": "github", "repository": "acme/os",
+        "api": github.url, "token": {"env": "T"}, **table,
+    }  # fmt: skip
+    asked = context(rule("approvals", **whole), web=client, by="bot", environ={"T": github.token})
+    (result,) = answers(approvals, asked)
+    return result
+
+
+def test_github_is_asked_for_pull_requests_and_their_reviews(github: ReviewedGitHub, client: Client) -> None:
+    github.review(github.pull(MARK, branch=f"release/{ID}"), "ada")
+    github.pull("another")
+
+    result = ask_github(github, client)
+
+    assert (result.state, result.reason) == (State.PASSED, "1 of 1 approve: `ada`")
+    assert github.lines == [
+        "GET /repos/acme/os/pulls?state=all&sort=updated&direction=desc&per_page=50&page=1",
+        "GET /repos/acme/os/pulls/1/reviews?per_page=50&page=1",
+        "GET /repos/acme/os/pulls?state=all&sort=updated&direction=desc&per_page=50&page=2",
+    ]
+
+
+def test_reviews_on_the_last_page_count_too(github: ReviewedGitHub, client: Client) -> None:
+    number = github.pull(MARK, branch=ID)
+    for _ in range(70):
+        github.review(number, "eve", "COMMENTED")
+    github.review(number, "ada")
+    assert ask_github(github, client).state is State.PASSED
+
+    github.review(number, "ada", "CHANGES_REQUESTED")
+
+    assert ask_github(github, client).state is State.FAILED
+
+
+def test_a_text_that_was_edited_after_the_approval_opens_nothing(github: ReviewedGitHub, client: Client) -> None:
+    number = github.pull(release_marker("f" * 16), branch="next-release")
+    github.review(number, "ada", body="approved: " + "f" * 16)
+    github.pulls[0]["body"] = MARK
+
+    result = ask_github(github, client)
+
+    assert (result.state, why(result)) == (
+        State.PENDING,
+        ["does not name the release, and the branch neither: the text may have changed since"],
+    )
 
 
 def test_reviews_and_signatures_of_one_person_count_once(desk: Desk, client: Client) -> None:

@@ -437,6 +437,13 @@ def test_forgejo_is_asked_for_the_combined_status(client: Client, forge: str, st
         assert server.lines == [f"GET /repos/acme/os/commits/{REVISION}/status?limit=50&page=1"]
 
 
+@pytest.mark.parametrize(("forge", "state"), [("forgejo", State.ABSENT), ("github", State.ERROR)])
+def test_no_list_is_an_empty_one_for_forgejo_alone(client: Client, forge: str, state: State) -> None:
+    whole = {"sha": REVISION, "state": "", "total_count": 0, "statuses": None, "check_runs": None}
+    with Scripted(always(Reply(200, {}, json.dumps(whole).encode()))) as server:
+        assert ask(server, client, forge=forge).state is state
+
+
 @pytest.mark.parametrize("page", [30, 50])
 def test_forgejo_may_hand_out_fewer_than_it_was_asked_for(client: Client, page: int) -> None:
     every = [{"id": n, "context": f"n{n}", "status": "success" if n < 69 else "failure"} for n in range(70)]

@@ -16,10 +16,11 @@ from relman.model.release import release_marker
 from tests.integration.driver import VARIANTS, Project, Workshop
 from tests.servers import Asked, Reply, Scripted
 from tests.standins.github import GitHub
+from tests.standins.github_reviews import ReviewedGitHub
 
 pytestmark = pytest.mark.skipif(shutil.which("skopeo") is None, reason="`skopeo` is not installed")
 
-LIN = {"GITHUB_ACTOR": "lin"}
+LIN: dict[str, Any] = {"GITHUB_ACTOR": "lin"}
 OLD: dict[str, set[int | None]] = {"stable": {0}, "stable-20260624": {None}}
 NEW: dict[str, set[int | None]] = {"stable": {1}, "stable-20260624": {1}}
 
@@ -38,7 +39,7 @@ class Held:
     code: str
     open: Callable[[str], None]
     shut: Callable[[], None]
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 def gated(project: Project, **table: object) -> Project:
@@ -133,7 +134,31 @@ def approvals(project: Project) -> Iterator[Held]:
     yield Held(project, "approvals", "too-few", sign, lambda: shutil.rmtree(folder / "approvals"), LIN)
 
 
-GATES = {each.__name__: each for each in (command, http, checks, vulnerabilities, approvals)}
+def reviews(project: Project) -> Iterator[Held]:
+    with ReviewedGitHub() as github:
+        table: dict[str, Any] = {
+            "reviews": True, "from": ["ada", "grace"], "forge": "github", "repository": "acme/os", "api": github.url,
+            "token": {"env": "FORGE_TOKEN"}, "people": {"lin": []},
+        }  # fmt: skip
+        gated(project, type="approvals", name="reviews", **table)
+        opened: list[int] = []
+
+        def approve(id: str) -> None:
+            text = project.relman("show", "plan.json", "--format", "markdown").stdout
+            opened.append(github.pull(text, by="lin", branch=f"release-{id}"))
+            github.review(opened[-1], "ada")
+
+        yield Held(
+            project,
+            "reviews",
+            "too-few",
+            approve,
+            lambda: github.review(opened[-1], "ada", "DISMISSED"),
+            {**LIN, "FORGE_TOKEN": github.token},
+        )
+
+
+GATES = {each.__name__: each for each in (command, http, checks, vulnerabilities, approvals, reviews)}
 
 
 @pytest.fixture(params=GATES)

@@ -91,6 +91,8 @@ class Forge:
             document, response = got
             first = document if first is None else first
             held = document if key is None else object_of(document, "a page").get(key)
+            if held is None and key and key in document and self.kind is Kind.FORGEJO:
+                held = []  # an empty list is `null` there
             items = [object_of(item, "an entry") for item in list_of(held, "a list")]
             found += items
             total = _total(document, response)
