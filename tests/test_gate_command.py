@@ -191,7 +191,7 @@ def test_a_look_at_where_things_stand_runs_nothing(tmp_path: Path) -> None:
     script(tmp_path, "touch ran")
     asked = context(rule("command", argv=["./smoke"]), folder=tmp_path, read=False)
 
-    assert said(answers(command, asked)) == [(State.SKIPPED, "skipped")]
+    assert said(answers(command, asked)) == [(State.SKIPPED, "not-read")]
     assert not (tmp_path / "ran").exists()
 
 

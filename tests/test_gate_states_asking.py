@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from relman.model.gates import GateResult, State
 from relman.model.oci import Digest
 from relman.walk.gating import closed, settle
 from relman_plugins.gates import approvals, checks, command, http, vulnerabilities
+from tests.documents import ROOT, rows, sections
 from tests.gates_asked import ID, NOON, OS, REVISION, answers, context, hurried, rule
 from tests.servers import Asked, Reply, Scripted
 
@@ -248,3 +251,46 @@ def test_a_key_expires_at_the_same_moment_wherever_that_is_looked_at(
     states = [at(NOON.replace(month=10, day=25, hour=1, minute=30) + timedelta(seconds=s)) for s in (-1, 0, 1)]
 
     assert states == [State.PASSED, State.PASSED, State.PENDING]
+
+
+# ------------------------------------------------------------------------------------------------- what is listed
+
+SOURCES = Path(str(command.__file__)).parent
+SHARED = {
+    "unreachable", "unreadable", "not-json", "empty-report", "unequipped", "not-answered", "unfit", "rate-limited",
+    "refused", "cut",
+}  # fmt: skip
+"""Codes of what several gates have in common."""
+
+
+def codes_in(*paths: Path) -> set[str]:
+    """Every code that stands in these modules as a code: an argument of a verdict, or of what makes one."""
+    found: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            texts: list[ast.expr] = []
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Verdict", "verdict", "_file"):
+                texts = node.args[1:]
+            elif isinstance(node, ast.Tuple):
+                texts = node.elts
+            elif isinstance(node, ast.IfExp):
+                texts = [node.body, node.orelse]
+            words = [text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str)]
+            found |= {word for word in words if re.fullmatch(r"[a-z]+(-[a-z]+)+", word)}
+    return found
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_every_code_of_a_gate_is_explained(gate: str) -> None:
+    folder = SOURCES / gate
+    own = codes_in(*(sorted(folder.glob("*.py")) if folder.is_dir() else [SOURCES / f"{gate}.py"]))
+    everywhere = codes_in(*sorted((SOURCES / "asking").glob("*.py")))
+    page = sections(ROOT / "docs" / "gates.md")
+
+    listed = {
+        code for row in rows(page[f"Type {gate}"]) if len(row) == 2 for code in re.findall(r"`([a-z-]+)`", row[0])
+    }
+    shared = {code for row in rows(page["What holds for all of them"]) for code in re.findall(r"`([a-z-]+)`", row[0])}
+
+    assert own - SHARED <= listed
+    assert everywhere - listed - {"not-read"} <= shared | SHARED

@@ -505,7 +505,7 @@ def test_a_look_at_where_things_stand_scans_nothing(tmp_path: Path) -> None:
     scanner(tmp_path, "touch ran")
     asked = context(rule("vulnerabilities", argv=["./scan"]), folder=tmp_path, read=False)
 
-    assert said(answers(vulnerabilities, asked)) == [(State.SKIPPED, "skipped")]
+    assert said(answers(vulnerabilities, asked)) == [(State.SKIPPED, "not-read")]
     assert not (tmp_path / "ran").exists()
 
 

@@ -9,6 +9,7 @@ the exact images: of another build, or after another release, it is another one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -76,7 +77,9 @@ def _ask(context: GatesContext, settings: ApprovalsSettings) -> Verdict:
         claims += claims_from(forge, release, lambda author: author.casefold() in may, unbound=settings.unbound)
     people = known(claims, signers, settings.people, settings.wanted)
     rules = Rules(settings.count, settings.wanted, settings.robots)
-    return judge(claims, people, asks, rules, how(settings, release))
+    verdict = judge(claims, people, asks, rules, how(settings, release))
+    told = {**verdict.evidence, "unbound": True} if settings.unbound else verdict.evidence
+    return replace(verdict, evidence=told)
 
 
 def how(settings: ApprovalsSettings, release: str) -> str:

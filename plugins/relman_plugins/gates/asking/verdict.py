@@ -70,6 +70,11 @@ _CODES: tuple[tuple[type[RelmanError], str], ...] = (
 )
 
 
+def not_read(what: str) -> Verdict:
+    """Nobody looks into images now, and so ``what`` is not done."""
+    return Verdict(State.SKIPPED, f"{what} when a release is planned", "not-read", "`relman plan`")
+
+
 def plain(text: object, limit: int = LINE) -> str:
     """A stranger's text on one line: no secrets, nothing that a terminal obeys, and no more than ``limit`` of it."""
     words = " ".join(redact(str(text)).split())
