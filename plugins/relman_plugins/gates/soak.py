@@ -7,7 +7,7 @@ from it, and another digest begins anew. Days have 24 hours, whatever clocks on 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Digest
@@ -69,7 +69,7 @@ def verdict(first: datetime | None, time: timedelta, now: datetime, source: str)
             at=opens,
         )
     evidence = {"since": f"{first:%Y-%m-%dT%H:%M:%SZ}", "time": written(time)}
-    soaked = now - first
+    soaked = now.astimezone(UTC) - first.astimezone(UTC)
     if soaked >= time:
         return passed(f"in `{source}` for {written(soaked)}, at least {written(time)}", **evidence)
     return Verdict(
@@ -84,7 +84,7 @@ def verdict(first: datetime | None, time: timedelta, now: datetime, source: str)
 
 def _later(moment: datetime, time: timedelta) -> datetime | None:
     try:
-        return moment + time
+        return moment.astimezone(UTC) + time  # in a zone, Python adds to the clock on the wall
     except OverflowError:  # later than there are dates for
         return None
 
