@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,10 @@ def test_an_image_is_complete_with_every_platform_that_must_be_there(
 
     evidence = {"wanted": [str(p) for p in required], "there": [str(p) for p in there]}
     missing = reason.partition(" no ")[2].partition(":")[0]
-    failed = {"code": "platform-missing", "needs": f"a build for {missing}, or `platforms` in relman.toml without it"}
+    failed: dict[str, Any] = {
+        "code": "platform-missing",
+        "needs": f"a build for {missing}, or `platforms` in relman.toml without it",
+    }
     assert list(complete.relman_gates(context(candidate(held, required=required), rules=COMPLETE))) == [
         GateResult("complete", "os", held.digest, state, reason, evidence, **(failed if missing else {}))
     ]
@@ -137,7 +141,7 @@ def test_what_enters_a_stream_was_made_no_earlier_than_what_it_follows(
     )
 
 
-GOING_BACK = {
+GOING_BACK: dict[str, Any] = {
     "older-build": (
         NOON - MINUTE,
         "44.20260706",
