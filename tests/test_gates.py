@@ -209,7 +209,7 @@ def test_where_the_registry_lost_the_image_packages_are_judged_all_the_same_and_
     ("read", "diffs", "said"),
     [
         (True, (diff_of("os"),), ""),
-        (True, (), "; packages were not compared on every platform: nothing says what was inside"),
+        (True, (), "; packages were not compared: nothing says what was inside"),
         (False, (), "; packages are compared when a release is planned"),
     ],
 )
@@ -221,6 +221,20 @@ def test_packages_that_nobody_looked_at_are_not_said_to_be_fine(read: bool, diff
     assert result.state is State.PASSED
     assert result.reason == f"made 2026-07-06 12:00, its predecessor 2026-07-06 12:00{said}"
     assert ("packages" in result.evidence) is bool(said)
+
+
+def test_each_platform_is_judged_by_itself() -> None:
+    held, earlier = image("x", (AMD, ARM), version="2"), image("before", (AMD, ARM), version="2")
+    arm = replace(held.platforms[1], created=NOON - MINUTE)
+    held = replace(held, platforms=(held.platforms[0], arm))
+    diffs = (diff_of("os"), diff("os", change(ChangeKind.DOWNGRADED, "kernel"), platform=ARM))
+    asked = context(candidate(held, follows=after(earlier)), rules=RULES, diffs=diffs)
+
+    assert [(one.platform, one.state, one.code) for one in no_downgrade.relman_gates(asked)] == [
+        (AMD, State.PASSED, ""),
+        (ARM, State.FAILED, "older-build"),
+        (ARM, State.FAILED, "package-goes-back"),
+    ]
 
 
 moments = st.sampled_from([None, NOON - MINUTE, NOON, NOON + MINUTE])

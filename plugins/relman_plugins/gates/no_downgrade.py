@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from relman.model.diff import ChangeKind
 from relman.model.gates import GateResult, State
+from relman.model.oci import PlatformImage
 from relman.model.release import Candidate
 from relman.plugin import GatesContext, Slot, Table, hookimpl
 from relman_plugins.gates.verdict import Verdict, passed
@@ -55,15 +56,17 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     """Failed for each of the three in which a candidate goes back, with the evidence."""
     for rule, settings in context.asked("no-downgrade", NoDowngradeSettings):
         for candidate in context.release.candidates:
-            for each in verdicts(_steps(context, candidate, settings.packages)):
-                yield each.of(candidate, rule.name)
+            parts = [part for part in candidate.image.platforms if part.platform in candidate.platforms]
+            for part in parts:
+                for each in verdicts(_steps(context, candidate, part, settings.packages)):
+                    yield each.of(candidate, rule.name, part.platform if len(parts) > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps from a candidate's predecessor to itself, each as (before, after).
+    """The steps from the predecessor of one platform's image to itself, each as (before, after).
 
-    ``packages`` are named packages whose newest version is older than before, on any platform. ``unread`` says why
+    ``packages`` are named packages whose newest version is older than before. ``unread`` says why
     packages were not looked at, `None` where they were; ``follows`` is the predecessor's version.
     """
 
@@ -75,20 +78,21 @@ class Steps:
     unread: str | None = None
 
 
-def _steps(context: GatesContext, candidate: Candidate, names: tuple[str, ...]) -> Steps | None:
-    """What is judged; `None` for the first release of a variant."""
-    follows, later = candidate.follows, candidate.first
+def _steps(context: GatesContext, candidate: Candidate, later: PlatformImage, names: tuple[str, ...]) -> Steps | None:
+    """What is judged of one platform's image; `None` for the first release of a variant."""
+    follows = candidate.follows
     if follows is None:
         return None
     earlier = None
     if follows.image:
         earlier = follows.image.on(later.platform) or follows.image.platforms[0]
-    diffs = [diff for diff in context.diffs if diff.variant == candidate.variant.name]
+    own = (candidate.variant.name, later.platform)
+    diff = next((diff for diff in context.diffs if (diff.variant, diff.platform) == own), None)
     unread = None
     if names and not context.read:
         unread = "packages are compared when a release is planned"
-    elif names and len({diff.platform for diff in diffs}) < len(candidate.platforms):
-        unread = "packages were not compared on every platform: nothing says what was inside"
+    elif names and diff is None:
+        unread = "packages were not compared: nothing says what was inside"
     return Steps(
         follows=follows.version or (follows.digest.short if follows.digest else "its predecessor"),
         there=earlier is not None,
@@ -96,8 +100,7 @@ def _steps(context: GatesContext, candidate: Candidate, names: tuple[str, ...]) 
         version=(earlier.version if earlier else None, later.version),
         packages={
             change.name: (change.before[-1], change.after[-1])
-            for diff in diffs
-            for change in diff.changes
+            for change in (diff.changes if diff else ())
             if change.kind is ChangeKind.DOWNGRADED and any(fnmatchcase(change.name, name) for name in names)
         },
         unread=unread,

@@ -97,7 +97,7 @@ def _read(
         return skipped("an SBOM is attached, and is read")
     known = context.contents.get((candidate.variant.name, part.platform))
     if known is not None and known.source == SbomSource.name:
-        return [Read(str(attached[0]), len(known.packages))]
+        return [Read("its SBOM", len(known.packages))]
     image, source, reads = _under_read(context, candidate, part), SbomSource(), list[Read]()
     for sbom in attached:
         # What hangs on the index may be about any platform of it.
