@@ -166,6 +166,7 @@ class Lifecycle:
             known_issues=self.config.notes.known_issues,
             repository_url=self.config.repository_url,
             tables=table_of_gate,
+            remembered=self._remembered,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -457,6 +458,11 @@ class Lifecycle:
         """What executors act with."""
         executors = partial(self.plugins.ask, hookspecs.relman_executors)
         return Hands(self.config, self.registry, self.reader, self.http, self.clock, executors)
+
+    @cached_property
+    def _remembered(self) -> dict[object, object]:
+        """What gates found out in this run."""
+        return {}
 
     @property
     def reader(self) -> RegistryReader:

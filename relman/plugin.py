@@ -42,8 +42,11 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
+from relman.process import run_to_end as run_program_to_end
+from relman.redaction import redact
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
@@ -81,6 +84,7 @@ __all__ = [
     "NotFound",
     "NotShown",
     "Passing",
+    "ProgramEnded",
     "ProgramFailed",
     "RegistryReader",
     "RegistryWriter",
@@ -105,5 +109,7 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "redact",
     "run_program",
+    "run_program_to_end",
 ]
