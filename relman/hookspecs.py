@@ -354,6 +354,8 @@ class Executor(Protocol[R, W]):
 
     kind: str
     scope: Literal["registry", "channel"]
+    # One whose actions of the stages `promote` and `seal` may go a few at a time says so: `concurrent = True`. Its
+    # methods are then called from several threads.
 
     def describe(self, action: Action) -> str:
         """One line for people."""

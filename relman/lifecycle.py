@@ -38,6 +38,7 @@ from relman.model.rollback import Rollback
 from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
+from relman.registry.remembering import Informed, Telling
 from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
@@ -48,6 +49,8 @@ from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
 from relman.walk.settings import SettingsOf
 from relman.walk.tags import TagBook
+from relman.walk.trying import Tools
+from relman.walk.wholeness import check_whole
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
@@ -319,6 +322,7 @@ class Lifecycle:
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
         gates = self._check_gates_again(plan, before)
+        check_whole(plan, self.instruments.told, before.receipts if before else ())
         content = plan_bytes(plan)
         session = self.ledger.begin(
             replace(planning.record_of(plan, plan_digest(content)), gates=gates),
@@ -330,13 +334,12 @@ class Lifecycle:
         )
         if session.finished:
             return session.record, None
-        tools = acting.Tools(
+        tools = Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
             writer=self.hands.hands,
             clock=self.clock,
             report=report,
-            elsewhere=session.elsewhere,
             filled=lambda action, record: statement.filled(plan, action, record),
         )
         try:
@@ -348,7 +351,7 @@ class Lifecycle:
             hint = f"{error.hint}; then {finish}" if error.hint else finish
             raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
 
-    def _act(self, plan: Plan, session: Session, tools: acting.Tools) -> tuple[Record, acting.Outcome]:
+    def _act(self, plan: Plan, session: Session, tools: Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
         try:
             if plan.rollback:
@@ -392,7 +395,9 @@ class Lifecycle:
     def hands(self) -> Hands:
         """What executors act with."""
         executors = partial(self.plugins.ask, hookspecs.relman_executors)
-        return Hands(self.config, self.registry, self.reader, self.http, self.clock, executors)
+        eyes = Telling(self.reader, self.instruments.told)
+        writer = Informed(self.registry, self.instruments.told)
+        return Hands(self.config, writer, eyes, self.http, self.clock, executors)
 
     @property
     def reader(self) -> RegistryReader:

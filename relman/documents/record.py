@@ -105,7 +105,8 @@ class RecordDocument(TypedDict):
     """A whole record; ``lease`` is there only while somebody works on it.
 
     ``imported`` is there, and ``plan`` null, where relman did not make the release. ``rollback`` is there where it is
-    the way back to an earlier release, ``withdrawn`` where it was itself rolled back or yanked.
+    the way back to an earlier release, ``withdrawn`` where it was itself rolled back or yanked,
+    ``elsewhere`` where a run died in the middle of it on another machine, so that nobody knows all that it tried.
     """
 
     schema: Literal["relman.record/1"]
@@ -126,6 +127,7 @@ class RecordDocument(TypedDict):
     imported: NotRequired[ImportedDocument]
     rollback: NotRequired[RollbackDocument]
     withdrawn: NotRequired[WithdrawalDocument]
+    elsewhere: NotRequired[Literal[True]]
 
 
 _RECORD = TypeAdapter(RecordDocument)
@@ -177,6 +179,8 @@ def record_document(record: Record) -> RecordDocument:
         document["rollback"] = rollback_document(record.rollback)
     if (withdrawn := record.withdrawn) is not None:
         document["withdrawn"] = WithdrawalDocument(reason=withdrawn.reason, by=withdrawn.by, at=rfc3339(withdrawn.at))
+    if record.elsewhere:
+        document["elsewhere"] = True
     return document
 
 
@@ -239,6 +243,7 @@ def _record(read: RecordDocument) -> Record:
         withdrawn=Withdrawal(withdrawn["reason"], withdrawn["by"], parse_rfc3339(withdrawn["at"]))
         if withdrawn
         else None,
+        elsewhere=read.get("elsewhere", False),
     )
 
 

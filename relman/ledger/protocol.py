@@ -17,17 +17,18 @@ class Session(Protocol):
     """One run's hold on one release, from the intent to the end.
 
     ``finished`` says that there is nothing to do: the release was finished before, and this session holds and writes
-    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`; ``elsewhere`` says that its
-    journal is not here, so that it may have tried what nobody here knows of.
+    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`.
     """
 
     finished: bool
     taken_over: Lease | None
-    elsewhere: bool
 
     @property
     def record(self) -> Record:
-        """The release as it is known now: after a takeover with what the earlier run noted, open ends `unknown`."""
+        """The release as it is known now: after a takeover with what the earlier run noted, open ends `unknown`.
+
+        `Record.elsewhere` is set where that run's journal is not here: it may have tried what nobody here knows of.
+        """
 
     def attempt(self, attempt: Attempt) -> None:
         """Note that an action is about to be tried; on disk when this returns, and the lease renewed.

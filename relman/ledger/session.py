@@ -55,11 +55,8 @@ class FolderSession:
 
     finished = False
 
-    def __init__(
-        self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None, elsewhere: bool
-    ) -> None:
+    def __init__(self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
         self.taken_over = taken_over
-        self.elsewhere = elsewhere
         self._ledger = footing
         self._layout = footing.layout
         self._record = record
@@ -203,7 +200,6 @@ class FinishedSession:
 
     finished = True
     taken_over: Lease | None = None
-    elsewhere = False
 
     def __init__(self, record: Record) -> None:
         self.record = record

@@ -58,6 +58,11 @@ class Receipt:
         """Nothing is left to do for it."""
         return self.state in (ReceiptState.DONE, ReceiptState.ADOPTED)
 
+    @property
+    def ours(self) -> bool:
+        """This release did it, or may have: what was so before is not."""
+        return self.state in (ReceiptState.DONE, ReceiptState.UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -138,6 +143,8 @@ class Record:
 
     ``plan`` is `None` for a release that was imported, which had none. ``rollback`` is set where it is no new release
     but the way back to an earlier one, whose version it has; ``withdrawn`` where it was rolled back or yanked.
+    ``elsewhere``: a run died in the middle of it whose journal was not at hand when it was taken over, so that anything
+    that is not settled may have been tried.
     """
 
     id: str
@@ -157,6 +164,7 @@ class Record:
     imported: Imported | None = None
     rollback: Rollback | None = None
     withdrawn: Withdrawal | None = None
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
         if (self.plan is None) != (self.imported is not None):

@@ -88,6 +88,7 @@ class TagExecutor:
 
     kind = "tag"
     scope: Literal["registry"] = "registry"
+    concurrent = True
 
     def __init__(self) -> None:
         self._manifests: dict[Reference, Manifest] = {}
