@@ -355,7 +355,9 @@ class Executor(Protocol[R, W]):
     kind: str
     scope: Literal["registry", "channel"]
     # One whose actions of the stages `promote` and `seal` may go a few at a time says so: `concurrent = True`. Its
-    # methods are then called from several threads.
+    # methods are then called from several threads. One that needs more than a registry has
+    # `ready(actions, reader) -> Iterable[str]`: asked before the first write, for all actions of its kind that are
+    # left, it says how they would be done, and raises `Unequipped` where they cannot.
 
     def describe(self, action: Action) -> str:
         """One line for people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,7 @@ from relman.walk.tags import TagBook
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
+    from relman.signing.keys import Signer
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,19 @@ class Instruments:
                 continue
             kept[variant.name] = contents_bytes(lists)
         return kept
+
+    # ------------------------------------------------------------------------------------------ signatures
+
+    def signer(self) -> Signer | None:
+        """Who signs statements, as `[record]` has it; `None` where nobody does. Raises `Unequipped`."""
+        return self._signer if self.config.signing else None
+
+    @cached_property
+    def _signer(self) -> Signer:
+        from relman.signing.signers import signer_of
+
+        assert self.config.signing
+        return signer_of(self.config.signing, os.environ)
 
     # ----------------------------------------------------------------------------------------------- texts
 

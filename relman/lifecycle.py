@@ -41,12 +41,14 @@ from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.remembering import Informed, Telling
 from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
+from relman.walk.attested import signed_envelope
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Published
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
+from relman.walk.probing import Ability, Probes, probe, require_able
 from relman.walk.settings import SettingsOf
 from relman.walk.tags import TagBook
 from relman.walk.trying import Tools
@@ -54,6 +56,7 @@ from relman.walk.wholeness import check_whole
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
+    from relman.signing.keys import PublicKey
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
@@ -230,7 +233,7 @@ class Lifecycle:
 
     def _stating(self, plan: Plan, stream: Stream) -> Plan:
         wanted = self.config.attach and stream.source is not None
-        return statement.with_statements(plan) if wanted else plan
+        return statement.with_statements(plan, self.config.signing) if wanted else plan
 
     def _actions(
         self, release: Release, changelog: Changelog, renderer: NotesRenderer, config: Config
@@ -273,6 +276,13 @@ class Lifecycle:
             raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
         return statement.statement_bytes(plan, record, variant)
 
+    def signed_statement(self, record: Record, variant: str, key: PublicKey) -> bytes:
+        """The statement that is attached to a variant's image, as the DSSE envelope that the owner of ``key`` signed.
+
+        Raises `NotFound` where none is attached, `Malformed` where it is not signed with that key or says otherwise.
+        """
+        return signed_envelope(self.reader, record, variant, key)
+
     def yankable(self, stream: Stream, version: str) -> Record:
         """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
         return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self.instruments.plan_of)
@@ -307,6 +317,12 @@ class Lifecycle:
             for one in held
         )
 
+    def abilities(self, plan: Plan, known: Sequence[Receipt] = ()) -> tuple[Ability, ...]:
+        """How what is left of ``plan`` would be done from this machine, and what keeps it from that."""
+        hands = self.hands
+        probes = Probes(hands.executors, hands.eyes, self.registry.require_push, self.instruments.signer)
+        return probe(plan, known, probes)
+
     # ------------------------------------------------------------------------------------------------- act
 
     def apply(self, plan: Plan, report: Callable[[Action, Receipt], None]) -> tuple[Record, acting.Outcome | None]:
@@ -321,6 +337,7 @@ class Lifecycle:
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
+        require_able(self.abilities(plan, before.receipts if before else ()))
         gates = self._check_gates_again(plan, before)
         check_whole(plan, self.instruments.told, before.receipts if before else ())
         content = plan_bytes(plan)
@@ -340,7 +357,7 @@ class Lifecycle:
             writer=self.hands.hands,
             clock=self.clock,
             report=report,
-            filled=lambda action, record: statement.filled(plan, action, record),
+            filled=lambda action, record: statement.filled(plan, action, record, self.instruments.signer),
         )
         try:
             return self._act(plan, session, tools)

@@ -40,6 +40,7 @@ from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+from relman.registry.skopeo import version as skopeo_version
 from relman.settings import ChannelSettings, Duration, Secret, Table
 
 __all__ = [
@@ -94,4 +95,5 @@ __all__ = [
     "lists_among",
     "lost_evidence",
     "run_program",
+    "skopeo_version",
 ]

@@ -81,7 +81,7 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
         click.echo(made.notes)
     else:
         with lifecycle(needs_config=False) as walk:
-            click.echo(explain(made, walk))
+            click.echo(explain(made, walk, probe=False))
 
 
 def read_plan(file: str) -> Plan:
@@ -113,8 +113,8 @@ def overrides_of(gates: tuple[str, ...], reason: str | None, until: str | None) 
     return tuple(override(gate, reason.strip(), end, getpass.getuser(), now) for gate in gates)
 
 
-def explain(plan: Plan, walk: Lifecycle) -> str:
-    """A plan in words: what, from what, which gates, every write."""
+def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
+    """A plan in words: what, from what, which gates, every write; with ``probe``, how this machine would do it."""
     lines = [_bold(f"{plan.project} {plan.stream} → {plan.version}") + f"   release {plan.id}"]
     if plan.rollback:
         why = f": {plan.rollback.reason}" if plan.rollback.reason else ""
@@ -143,6 +143,12 @@ def explain(plan: Plan, walk: Lifecycle) -> str:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
             lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}")
+    if able := walk.abilities(plan) if plan.actions and probe else ():
+        lines += ["", _bold("how")]
+        for ability in able:
+            problem = ability.problem
+            hint = f" ({problem.hint})" if problem and problem.hint else ""
+            lines.append(f"  ✗ {ability.how}: {problem.message}{hint}" if problem else f"  {ability.how}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from relman.model.oci import Platform, parse_repository
 from relman.model.streams import OnFailure, SourceMoved, TagPattern
-from relman.settings import Duration, Table
+from relman.settings import Duration, Secret, Table
 
 
 def _platform(text: str) -> str:
@@ -267,6 +267,19 @@ class RecordTable(Table):
     """`[record]`."""
 
     attach: bool = False
+    key: Secret | None = None
+    password: Secret | None = None
+    sign: Literal["keyless"] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RecordTable:
+        if self.key and self.sign:
+            raise ValueError('statements are signed with a `key`, or by an identity (`sign = "keyless"`), not by both')
+        if self.password and not self.key:
+            raise ValueError("`password` opens a `key`, and there is none")
+        if (self.key or self.sign) and not self.attach:
+            raise ValueError("what is signed is the attached statement: `attach = true` is missing")
+        return self
 
 
 class FileTable(Table):

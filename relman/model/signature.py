@@ -1,8 +1,9 @@
-"""Who must have signed what enters a stream, as the configuration has it."""
+"""Who must have signed what enters a stream, and who signs what relman states, as the configuration has it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -27,3 +28,27 @@ class SignatureRule:
             raise ValueError("signatures are asked for by a policy, by keys or by an identity: one of them")
         if (self.identity is None) != (self.issuer is None):
             raise ValueError("an identity is one only with its issuer")
+
+
+class SigningMode(StrEnum):
+    """How a statement is signed."""
+
+    KEY = "key"
+    KEYLESS = "keyless"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementSigning:
+    """What `[record]` says of who signs statements.
+
+    ``key`` and ``password`` are names of environment variables, never what they hold; without a key it is the identity
+    of whoever runs relman, by cosign.
+    """
+
+    mode: SigningMode
+    key: str | None = None
+    password: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mode is SigningMode.KEY) != (self.key is not None) or (self.password and not self.key):
+            raise ValueError("statements are signed with a key, which may have a password, or without one")

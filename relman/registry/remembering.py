@@ -155,6 +155,10 @@ class Informed(Telling):
         """The bytes that are known, else as the registry has it now."""
         return self._told.known(reference) or super().manifest(reference)
 
+    def require_push(self, repository: Repository) -> None:
+        """See `RegistryWriter.require_push`."""
+        self._writer.require_push(repository)
+
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """See `RegistryWriter.put_blob`."""
         return self._writer.put_blob(repository, content)

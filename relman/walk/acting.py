@@ -124,7 +124,11 @@ class _Run:
         tried = record.elsewhere or (known is not None and known.state is ReceiptState.UNKNOWN)
         try:
             receipt, error = carry_out(
-                self.tools.filled(action, record), tried=tried, attempt=self._attempt, tools=self.tools
+                action,
+                tried=tried,
+                fill=lambda planned: self.tools.filled(planned, record),
+                attempt=self._attempt,
+                tools=self.tools,
             )
         except _Stopped as stopped:
             receipt, error = _skipped(action, known, str(stopped)), None

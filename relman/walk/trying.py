@@ -39,11 +39,17 @@ class Tools:
 
 
 def carry_out(
-    action: Action, *, tried: bool, attempt: Callable[[Attempt], None], tools: Tools
+    action: Action,
+    *,
+    tried: bool,
+    fill: Callable[[Action], Action],
+    attempt: Callable[[Attempt], None],
+    tools: Tools,
 ) -> tuple[Receipt, RelmanError | None]:
     """Try one action. The error comes back beside the `failed` receipt, for what it says of the exit code.
 
-    ``tried``: it may have happened before, in a try whose end nobody noted. ``attempt`` is told just before it is
+    ``tried``: it may have happened before, in a try whose end nobody noted. ``fill`` completes the action where it is
+    to be done, with what was not known when it was planned. ``attempt`` is told just before it is
     done; where that fails, it is not done.
     """
     executor = tools.executors.get(action.kind)
@@ -59,6 +65,7 @@ def carry_out(
             return found, None
         if isinstance(found, Unknown) and tried:
             return Receipt.of(action, ReceiptState.UNKNOWN, detail=f"tried before, and {found.reason}"), None
+        action = fill(action)
         attempt(Attempt(action.key, action.target, tools.clock()))
         try:
             receipt = _guarded(executor.apply, action, tools.writer(action, executor))
