@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from relman import redaction
 from relman.config import ChannelTable
 from relman.config.channels import read_table
-from relman.errors import RelmanError, Unequipped
+from relman.errors import RelmanError
 from relman.hookspecs import HttpResponse
-from relman.http import Answer, Client
-from relman.settings import ChannelSettings, Secret
+from relman.http import Client
+from relman.settings import ChannelSettings
+from relman.web import response, revealed
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,19 +40,11 @@ class ReadingChannel:
 
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on."""
-        if not isinstance(secret, Secret):
-            raise TypeError(f"`{type(secret).__name__}` is no Secret")
-        value = self.environ.get(secret.env)
-        if not value:
-            raise Unequipped(
-                f"channel `{self.table.name}` needs the environment variable `{secret.env}`, which is not set"
-            )
-        redaction.register(value)
-        return value
+        return revealed(secret, f"channel `{self.table.name}`", self.environ)
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """GET, retried where that may help."""
-        return _response(self.http.request("GET", url, headers=headers, cut=True, timeout=self._timeout))
+        return response(self.http.request("GET", url, headers=headers, cut=True, timeout=self._timeout))
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -74,7 +67,7 @@ class Channel(ReadingChannel):
 
     def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """One request that may change something; sent again only where it was surely not carried out."""
-        return _response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
+        return response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""
@@ -94,6 +87,18 @@ class Channel(ReadingChannel):
         except OSError as error:
             raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
 
-
-def _response(answer: Answer) -> HttpResponse:
-    return HttpResponse(answer.status, answer.headers, answer.content)
+    def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what ``change`` makes of it, with no other run in between: its folder is locked."""
+        folder = (self.folder / path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            after = change(self.read_file(path))
+            if after is not None:
+                self.write_file(path, after)
+        finally:
+            os.close(descriptor)

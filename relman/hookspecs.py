@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import pluggy
 from pydantic import BaseModel
@@ -25,9 +25,11 @@ from pydantic import BaseModel
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
+from relman.model.gates import GateResult
 from relman.model.holds import Hold
-from relman.model.oci import PlatformImage, Reference
-from relman.model.plan import Action, GateResult
+from relman.model.observed import Observations
+from relman.model.oci import Platform, PlatformImage, Reference
+from relman.model.plan import Action
 from relman.model.record import Receipt, Record, Unknown
 from relman.model.release import Release
 from relman.model.signature import SignatureRule
@@ -204,12 +206,45 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 
 @dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer of a service: its body is cut at one MiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Web(Protocol):
+    """Reads over HTTP, for gates that ask somebody else."""
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: timedelta = timedelta(seconds=30)
+    ) -> HttpResponse:
+        """GET, retried where that may help, for ``timeout`` at most; any status is an answer.
+
+        Redirects are followed; credentials stay with the host that they were meant for. Raises `Passing` where no
+        answer came.
+        """
+
+    def reveal(self, secret: object, /) -> str:
+        """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
+
+
+def _as_written(rule: GateRule, model: type[M]) -> M:
+    return model.model_validate(dict(rule.table))
+
+
+@dataclass(frozen=True, slots=True)
 class GatesContext:
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
-    ``diffs`` may lack those of lists that were given by hand (`--sbom`) and are out of reach later on. ``holds`` are
+    ``read`` says whether the images were read: `relman status` does not, and ``contents`` and ``diffs`` are then empty.
+    ``contents`` are the packages of each candidate by variant and platform; they and ``diffs`` may lack those of lists
+    that were given by hand (`--sbom`) and are out of reach later on. ``observed`` is what `relman observe` noted,
+    ``source`` the stream that the candidates come from, `None` where builds write the stream directly. ``holds`` are
     those of the stream and of its variants. ``signature`` is what `[signature]` asks for, `None` where there is no such
-    table.
+    table. ``by`` says who asks for the release. ``folder`` is where relative paths begin and programs run, ``checkout``
+    the git repository, ``known_issues`` the folder in it, ``repository_url`` its page. ``tables`` reads a rule's table.
     """
 
     release: Release
@@ -222,6 +257,25 @@ class GatesContext:
     settings: Settings
     holds: tuple[Hold, ...] = ()
     signature: SignatureRule | None = None
+    read: bool = True
+    contents: Mapping[tuple[str, Platform], Contents] = field(default_factory=dict)
+    observed: Observations = field(default_factory=Observations)
+    source: Stream | None = None
+    web: Web | None = None
+    by: Callable[[], str] = str
+    folder: Path = Path()
+    checkout: Path | None = None
+    known_issues: str | None = None
+    repository_url: str | None = None
+    tables: Callable[[GateRule, type[Any]], Any] = _as_written
+
+    def of_type(self, type: str) -> tuple[GateRule, ...]:
+        """The rules that are asked of gates of that type."""
+        return tuple(rule for rule in self.rules if rule.type == type)
+
+    def asked(self, type: str, model: builtins.type[M]) -> tuple[tuple[GateRule, M], ...]:
+        """The rules of that type, each with its table; a rule that is only a name has what ``model`` has by itself."""
+        return tuple((rule, self.tables(rule, model)) for rule in self.of_type(type))
 
 
 @hookspec
@@ -229,8 +283,17 @@ def relman_gates(context: GatesContext) -> Iterable[GateResult]:  # type: ignore
     """Say whether each candidate may enter the stream.
 
     Answer for each rule in ``context.rules`` that is yours, for every candidate, bound to its digest. A rule that
-    nobody answers for a candidate is `absent`, and an exception is `error`: both stay closed. Called when planning
-    and again before the first write.
+    nobody answers for a candidate is `absent`, and an exception is `error`: both stay closed. Where ``context.read`` is
+    false, a gate that needs what is inside the images answers `skipped`. Called when planning and again before the
+    first write. Example::
+
+        @hookimpl
+        def relman_gates(context):
+            for rule in context.of_type("no-fridays"):
+                for candidate in context.release.candidates:
+                    friday = context.now.weekday() == 4
+                    state, reason = (State.PENDING, "it is Friday") if friday else (State.PASSED, "it is not Friday")
+                    yield candidate.gate(rule.name, state, reason, needs="another day")
     """
 
 
@@ -265,10 +328,34 @@ class Renderer(Protocol):
         Raises `UsageError` where the limit leaves room for nothing.
         """
 
+    def post(
+        self,
+        template: str,
+        /,
+        *,
+        format: str = "markdown",
+        limit: int | None = None,
+        measure: str | Callable[[str], int] = "characters",
+        **values: object,
+    ) -> str:
+        """A message from ``template``, which is Markdown, as the channel reads it.
+
+        ``format``: ``markdown``, ``discord``, ``text``, ``html``, ``telegram``, ``slack`` or ``bbcode``. Mentions ping
+        nobody in any of them. The template finds ``detail``, 3 by itself: where the message measures more than
+        ``limit``, it is rendered again with 2, 1 and 0, and the first that fits is taken. ``values`` come beside the
+        standard ones. Raises `ConfigError` that names the template, the limit and what it measures where none fits,
+        and for a message that is empty.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ActionsContext:
-    """What actions are planned from. ``signature`` is what `[signature]` asks for."""
+    """What actions are planned from. ``signature`` is what `[signature]` asks for.
+
+    ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
+    are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
+    from. A channel that can may post its own beneath.
+    """
 
     release: Release
     stream: Stream
@@ -276,6 +363,8 @@ class ActionsContext:
     renderer: Renderer
     settings: Settings
     signature: SignatureRule | None = None
+    page: str | None = None
+    earlier: Mapping[str, Receipt] = field(default_factory=dict)
 
 
 @hookspec
@@ -288,15 +377,6 @@ def relman_actions(context: ActionsContext) -> Iterable[Action]:  # type: ignore
 
 
 # -------------------------------------------------------------------------------- promote, publish, announce
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An answer of a service: its body is cut at one MiB."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
 
 
 class ChannelReader(Protocol):
@@ -339,6 +419,12 @@ class ChannelWriter(ChannelReader, Protocol):
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
 
+    def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what ``change`` makes of it, with no other run in between.
+
+        It is given `None` where there is no file, and answers `None` to leave everything as it is.
+        """
+
 
 R = TypeVar("R", contravariant=True)
 W = TypeVar("W", contravariant=True)
@@ -375,8 +461,17 @@ class Executor(Protocol[R, W]):
         """The way back, or `None` where there is none."""
 
 
+class ChannelExecutor(Executor[ChannelReader, ChannelWriter], Protocol):
+    """Executors of channels can also correct what they posted. Their `undo` takes it back."""
+
+    def edit(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
+        """Let what ``receipt`` is about say what ``action`` says now; `None` where the service cannot change it.
+
+        Asked again after a lost answer: it must not post anything new.
+        """
+
+
 RegistryExecutor = Executor[RegistryReader, RegistryWriter]
-ChannelExecutor = Executor[ChannelReader, ChannelWriter]
 
 
 @hookspec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from relman.hookspecs import ContentsSource
 from relman.ledger.protocol import Ledger
 from relman.model.changelog import Changelog
 from relman.model.contents import Capability, Contents
+from relman.model.gates import Override
 from relman.model.oci import Digest, Image, Platform, Reference
 from relman.model.plan import Plan
 from relman.model.record import Record
@@ -150,11 +151,13 @@ class Instruments:
 
         return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
 
-    def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
-        """Renders texts of one changelog."""
+    def renderer(
+        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+    ) -> NotesRenderer:
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
         from relman.render import NotesRenderer
 
-        extra = {"authors": self.config.notes.authors, "id": id}
+        extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
         return NotesRenderer(self.templates, changelog, extra, self.config.links)
 
     # --------------------------------------------------------------------------------------------- records

@@ -6,6 +6,7 @@ act:      promote → publish → announce → finish                      only 
 
 from __future__ import annotations
 
+import getpass
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +27,13 @@ from relman.http import Client
 from relman.instruments import Instruments
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
-from relman.model.audit import Audit
+from relman.model.audit import Audit, Finding
 from relman.model.changelog import Changelog, Commit
 from relman.model.contents import Capability
+from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.holds import Hold
 from relman.model.oci import Image, Platform, Reference, Repository, Transport
-from relman.model.plan import Action, GateResult, Plan, Stage
+from relman.model.plan import Action, Plan, Stage
 from relman.model.record import Receipt, Record, RecordState, Withdrawal
 from relman.model.release import Release
 from relman.model.rollback import Rollback
@@ -43,16 +45,18 @@ from relman.walk import acting, composing, gating, observing, planning, statemen
 from relman.walk import rollback as going_back
 from relman.walk.attested import signed_envelope
 from relman.walk.audit.auditing import audit
-from relman.walk.audit.facts import Published
+from relman.walk.audit.facts import Facts, Images, Published
+from relman.walk.audit.rhythm import standstill
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
 from relman.walk.probing import Ability, Probes, probe, require_able
-from relman.walk.settings import SettingsOf
+from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
 from relman.walk.trying import Tools
 from relman.walk.wholeness import check_whole
+from relman.web import ReadingWeb
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
@@ -73,7 +77,10 @@ Given = Mapping[str, Mapping[Platform, str]]
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan."""
+    """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan.
+
+    ``person`` says who runs it, for what is written down about them.
+    """
 
     config: Config
     slots: tuple[Slot, ...]
@@ -83,6 +90,7 @@ class Lifecycle:
     ledger: Ledger
     clock: Callable[[], datetime]
     cache: ContentsCache | None = None
+    person: Callable[[], str] = getpass.getuser
 
     # --------------------------------------------------------------------------------------------- observe
 
@@ -133,21 +141,37 @@ class Lifecycle:
         sections = self._asked(hookspecs.relman_sections, context)
         return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
 
-    def gate(self, release: Release, compared: Sequence[Compared], *, rollback: bool = False) -> tuple[GateResult, ...]:
-        """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered."""
+    def gate(
+        self, release: Release, compared: Sequence[Compared] | None, *, rollback: bool = False
+    ) -> tuple[GateResult, ...]:
+        """Whether each candidate may enter the stream. A plugin that fails closes the gates it may have answered.
+
+        ``compared`` is `None` where nobody read the images, as for a look at where things stand.
+        """
         stream = self.config.stream(release.stream)
         rules = gating.rules_of(stream, signed=self.config.signed, rollback=rollback)
         context = hookspecs.GatesContext(
             release=release,
             stream=stream,
             rules=rules,
-            diffs=tuple(one.diff for one in compared if one.diff),
+            diffs=tuple(one.diff for one in compared or () if one.diff),
             registry=self.reader,
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
             holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             signature=self.config.signature,
+            read=compared is not None,
+            contents={(one.name, one.platform): one.after for one in compared or ()},
+            observed=self.ledger.observed(),
+            source=self.config.stream(stream.source) if stream.source else None,
+            web=ReadingWeb(self.http),
+            by=self.person,
+            folder=self.config.folder,
+            checkout=self.config.checkout,
+            known_issues=self.config.notes.known_issues,
+            repository_url=self.config.repository_url,
+            tables=table_of_gate,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -164,7 +188,7 @@ class Lifecycle:
         *,
         since: str | None = None,
         note: str | None = None,
-        overrides: Sequence[Mapping[str, object]] = (),
+        overrides: Sequence[OverrideRequest] = (),
         sboms: Sequence[GivenSbom] = (),
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
@@ -174,9 +198,10 @@ class Lifecycle:
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
-        renderer = self.renderer(changelog, release.id)
+        by_hand, unused = gating.granted(overrides, gates, self.clock())
+        renderer = self.renderer(changelog, release.id, overrides=by_hand)
         made = planning.make_plan(
-            release,
+            replace(release, assumed=release.assumed + unused),
             changelog,
             gates,
             self._actions(release, changelog, renderer, self.config),
@@ -184,7 +209,7 @@ class Lifecycle:
             config=self.config,
             changed=release.changed,
             now=self.clock(),
-            overrides=overrides,
+            overrides=by_hand,
             given=given,
         )
         return self._stating(made, stream)
@@ -196,7 +221,7 @@ class Lifecycle:
         to: str | None = None,
         reason: str | None = None,
         by: str,
-        overrides: Sequence[Mapping[str, object]] = (),
+        overrides: Sequence[OverrideRequest] = (),
     ) -> Plan | None:
         """The way back to the release ``to``, else to the one before; `None` where that was gone already.
 
@@ -215,18 +240,20 @@ class Lifecycle:
             changelog = composing.compose_without_commits(compared, release, self.config, self.templates)
         except RelmanError as error:
             changelog = going_back.bare_changelog(release, error.message)
-        renderer = self.renderer(changelog, release.id)
+        gates = self.gate(release, None, rollback=True)
+        by_hand, unused = gating.granted(overrides, gates, self.clock())
+        renderer = self.renderer(changelog, release.id, overrides=by_hand)
         silent = replace(self.config, channels=())
         made = planning.make_plan(
-            release,
+            replace(release, assumed=release.assumed + unused),
             changelog,
-            self.gate(release, (), rollback=True),
+            gates,
             [one for one in self._actions(release, changelog, renderer, silent) if one.stage <= Stage.SEAL],
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
             now=max(self.clock(), current.created + timedelta(seconds=1)),
-            overrides=overrides,
+            overrides=by_hand,
             rollback=Rollback(current.id, target.id, reason, by),
         )
         return self._stating(made, stream)
@@ -253,7 +280,7 @@ class Lifecycle:
         problem: str | None = None
         try:
             release = self.resolve(stream)
-            gates = self.gate(release, ())
+            gates = self.gate(release, None)
         except (NotFound, ConfigError) as error:
             problem = error.message
         held = self.instruments.resolver.held(stream, release, released)
@@ -267,7 +294,44 @@ class Lifecycle:
             problem=problem,
             holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             yanked=still_held(records, held),
+            stalled=() if problem else self._stalled(stream, gates),
         )
+
+    def _stalled(self, stream: Stream, gates: Sequence[GateResult]) -> tuple[Finding, ...]:
+        """What `relman audit` would say of the rhythm of ``stream``, and of the one that it promotes from."""
+        source = (self.config.stream(stream.source),) if stream.source else ()
+        shut = tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
+        facts = (
+            Facts(
+                self.config,
+                one,
+                self.ledger.records(one.name),
+                (),
+                self.ledger.observed(),
+                self.instruments.resolver.tags,
+                Images(self.instruments.told),
+                self.reader,
+                self._published,
+                self.clock(),
+                0,
+                lambda asked: shut if asked.name == stream.name else (),
+            )
+            for one in (stream, *source)
+            if one.expect
+        )
+        return tuple(answer for one in facts for answer in standstill(one) if isinstance(answer, Finding))
+
+    def _closed(self, stream: Stream) -> tuple[GateResult, ...]:
+        """The gates that keep out what waits, as far as that can be told without reading the images."""
+        try:
+            gates = self.gate(self.resolve(stream), None)
+        except (NotFound, ConfigError):
+            return ()
+        return tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
+
+    @property
+    def _published(self) -> Published:
+        return Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
 
     def statement(self, record: Record, variant: str) -> bytes:
         """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
@@ -307,8 +371,8 @@ class Lifecycle:
 
     def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
         """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
-        published = Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
-        return audit(self.config, streams, self.ledger, self.reader, published, now=self.clock(), last=last)
+        now, published = self.clock(), self._published
+        return audit(self.config, streams, self.ledger, self.reader, published, now=now, last=last, closed=self._closed)
 
     def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
         observed, now = self.ledger.observed(), self.clock()
@@ -389,7 +453,7 @@ class Lifecycle:
             return ()
         release = self.instruments.resolver.pinned(plan)
         if plan.rollback:
-            return self._require_open(plan, self.gate(release, (), rollback=True))
+            return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.
         given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
         compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
@@ -445,9 +509,11 @@ class Lifecycle:
         """Reads and compares what is wanted: see `Instruments.comparer_of`."""
         return self.instruments.comparer_of(wants, richest=richest)
 
-    def renderer(self, changelog: Changelog, id: str | None = None) -> NotesRenderer:
-        """Renders texts of one changelog."""
-        return self.instruments.renderer(changelog, id)
+    def renderer(
+        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+    ) -> NotesRenderer:
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
+        return self.instruments.renderer(changelog, id, overrides=overrides)
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""

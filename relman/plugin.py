@@ -18,6 +18,7 @@ from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
 from relman.hookspecs import (
     ActionsContext,
+    ChannelExecutor,
     ChannelReader,
     ChannelWriter,
     CommandRenderer,
@@ -31,6 +32,7 @@ from relman.hookspecs import (
     Renderer,
     SectionsContext,
     Slot,
+    Web,
     hookimpl,
 )
 from relman.process import ProcessFailed as ProgramFailed
@@ -47,6 +49,7 @@ __all__ = [
     "CAREFUL",
     "ActionsContext",
     "AnswerLost",
+    "ChannelExecutor",
     "ChannelReader",
     "ChannelSettings",
     "ChannelWriter",
@@ -83,6 +86,7 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "Web",
     "attach",
     "attached_contents",
     "checkout_at",

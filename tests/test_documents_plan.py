@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from relman.documents.plan import ActionDocument, plan_bytes, plan_digest, plan_from_bytes
 from relman.errors import Malformed
 from relman.model.changelog import Accounting, Changelog, VariantSummary
+from relman.model.gates import Override
 from relman.model.oci import Digest, Platform, parse_reference
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, State, action_key
 
@@ -78,7 +79,7 @@ PLAN = Plan(
     assumed=("the dated tag `stable-20250525` stands for a record",),
     changelog=CHANGELOG,
     notes="# Bluefin\n\n| a | b |\n",
-    overrides=({"gate": "soak", "until": "2025-06-09T00:00:00Z"},),
+    overrides=(Override("soak", "pending", "bluefin", A, "urgent", "ada", datetime(2025, 6, 9, tzinfo=UTC)),),
 )
 
 texts = st.text(max_size=20)
@@ -115,7 +116,7 @@ def plans(draw: st.DrawFn) -> Plan:
         changed=draw(st.booleans()),
         previous=draw(st.none() | texts),
         created=draw(st.datetimes(timezones=st.just(UTC))),
-        overrides=tuple(draw(st.lists(st.dictionaries(texts, values, max_size=2), max_size=2))),
+        overrides=tuple(replace(PLAN.overrides[0], reason=reason) for reason in draw(st.lists(texts, max_size=2))),
     )
 
 

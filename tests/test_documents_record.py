@@ -24,6 +24,7 @@ from relman.documents.record import (
 from relman.documents.values import parse_rfc3339, plain, rfc3339
 from relman.errors import Malformed
 from relman.model.contents import Capability, Contents, Package, PackageSet
+from relman.model.gates import Override
 from relman.model.holds import Hold
 from relman.model.oci import Digest, Platform
 from relman.model.plan import GateResult, State
@@ -72,7 +73,10 @@ gates = st.builds(
     objects,
     st.none() | platforms,
     st.none() | moments,
+    needs=st.none() | texts,
+    may_override=st.none() | st.lists(texts, max_size=2).map(tuple),
 )
+overrides = st.builds(Override, names, names, names, digests, texts, texts, moments)
 receipts = st.builds(
     Receipt,
     names,
@@ -108,7 +112,7 @@ records = st.builds(
     plan=digests,
     variants=st.lists(variants, max_size=2).map(tuple),
     gates=st.lists(gates, max_size=2).map(tuple),
-    overrides=st.lists(objects, max_size=2).map(tuple),
+    overrides=st.lists(overrides, max_size=2).map(tuple),
     receipts=st.lists(receipts, max_size=2).map(tuple),
     lease=st.none() | leases,
     rollback=st.none() | st.builds(Rollback, names, names, st.none() | texts, texts),

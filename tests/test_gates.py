@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -186,14 +185,9 @@ def test_each_of_time_version_and_named_packages_alone_closes_the_gate(which: st
 )
 def test_only_named_packages_must_not_go_back(named: tuple[str, ...] | None, state: State) -> None:
     held, before = image("x"), follows(NOON)
-    rules = (GateRule("no-downgrade", "no-downgrade"),)
-    tables: tuple[Any, ...] = () if named is None else (no_downgrade.NoDowngradeSettings(packages=named),)
-    asked = replace(
-        context(
-            candidate(held, follows=before), rules=rules, diffs=(diff_of("os", "vim-common"), diff_of("dx", "kernel"))
-        ),
-        settings=lambda model: tables,
-    )
+    rules = (GateRule("no-downgrade", "no-downgrade", {} if named is None else {"packages": named}),)
+    diffs = (diff_of("os", "vim-common"), diff_of("dx", "kernel"))
+    asked = context(candidate(held, follows=before), rules=rules, diffs=diffs)
 
     assert [result.state for result in no_downgrade.relman_gates(asked)] == [state]
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relman.errors import UsageError
+from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, PlatformImage, parse_repository
-from relman.model.plan import GateResult, State
 from relman.model.release import Candidate
 from relman.model.streams import GateRule, Place, Stream, TagPattern, Variant
-from relman.walk.gating import closed, explain, override, rules_of, settle
+from relman.walk.gating import closed, explain, granted, rules_of, settle
 
 NOON = datetime(2026, 7, 6, 12, tzinfo=UTC)
 COMPLETE = GateRule("complete", "complete")
@@ -77,9 +79,17 @@ def test_only_passed_opens(state: State) -> None:
     assert (closed([result], (), NOON) == ()) == (state is State.PASSED)
 
 
-def test_an_answer_for_another_digest_variant_or_rule_does_not_count() -> None:
+def test_an_answer_about_another_digest_is_an_error_that_names_it() -> None:
+    yesterday = Digest.of(b"yesterday's build")
+
+    (result,) = settle([SOAK], [OS], [answer(digest=yesterday)], {})
+
+    reason = f"what answers for it spoke about `{yesterday.short}`, and this is `{OS.image.digest.short}`"
+    assert result == OS.gate("soak", State.ERROR, reason, code="other-digest")
+
+
+def test_an_answer_for_another_variant_or_rule_does_not_count() -> None:
     others = [
-        answer(digest=Digest.of(b"yesterday's build")),
         answer(of=DX),
         answer(rule="Soak"),
         GateResult("soak", "os-dx", OS.image.digest, State.PASSED, "of another variant"),
@@ -130,24 +140,92 @@ def test_a_release_goes_through_only_where_every_rule_has_passed_for_every_candi
 # ------------------------------------------------------------------------------------------------- overrides
 
 
-def test_an_override_says_who_why_and_until_when() -> None:
-    assert override("soak", "an urgent fix", NOON + timedelta(hours=2), "ada", NOON) == {
-        "gate": "soak",
-        "reason": "an urgent fix",
-        "until": "2026-07-06T14:00:00Z",
-        "by": "ada",
-    }
+def asks(gate: str, code: str | None = None, variant: str | None = None, by: str = "ada") -> OverrideRequest:
+    return OverrideRequest(gate, code, variant, "an urgent fix", by, NOON + timedelta(hours=2))
+
+
+def test_an_override_is_bound_to_gate_code_variant_and_digest() -> None:
+    shut = settle([SOAK, COMPLETE], [OS, DX], [answer(state=State.PENDING)], {})
+
+    by_hand, unused = granted([asks("soak")], shut, NOON)
+
+    until = NOON + timedelta(hours=2)
+    assert (by_hand, unused) == (
+        (
+            Override("soak", "pending", "os", OS.image.digest, "an urgent fix", "ada", until),
+            Override("soak", "absent", "os-dx", DX.image.digest, "an urgent fix", "ada", until),
+        ),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "variants"),
+    [
+        (asks("soak"), ["os", "os-dx"]),
+        (asks("soak", "pending"), ["os"]),
+        (asks("soak", None, "os-dx"), ["os-dx"]),
+        (asks("soak", "absent", "os"), []),
+    ],
+)
+def test_an_override_asks_for_no_more_than_it_names(request_: OverrideRequest, variants: list[str]) -> None:
+    shut = settle([SOAK], [OS, DX], [answer(state=State.PENDING)], {})
+
+    by_hand, unused = granted([request_], shut, NOON)
+
+    assert [one.variant for one in by_hand] == variants
+    assert bool(unused) == (not variants)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"gate": "other"},
+        {"variant": "os-dx"},
+        {"digest": Digest.of(b"rebuilt")},
+        {"state": State.FAILED},
+        {"code": "too-young"},
+    ],
+)
+def test_an_override_lets_nothing_else_pass(changed: dict[str, Any]) -> None:
+    pending = answer(state=State.PENDING)
+    (by_hand,), _ = granted([asks("soak")], [pending], NOON)
+    other = replace(pending, **({"code": ""} | changed))
+
+    assert closed([pending], [by_hand], NOON) == ()
+    assert closed([other], [by_hand], NOON) == (other,)
 
 
 @pytest.mark.parametrize("until", [NOON, NOON - timedelta(seconds=1)])
 def test_an_override_that_is_over_before_it_began_is_refused(until: datetime) -> None:
     with pytest.raises(UsageError, match="which is past"):
-        override("soak", "late", until, "ada", NOON)
+        granted([replace(asks("soak"), until=until)], settle([SOAK], [OS], [], {}), NOON)
+
+
+def test_an_override_of_a_gate_that_is_not_asked_is_refused() -> None:
+    with pytest.raises(UsageError, match="there is no gate `smoke` to override"):
+        granted([asks("smoke")], settle([SOAK], [OS], [], {}), NOON)
+
+
+@pytest.mark.parametrize(("may", "by"), [((), "ada"), (("grace",), "ada")])
+def test_a_gate_may_say_who_overrides_it(may: tuple[str, ...], by: str) -> None:
+    rule = replace(SOAK, may_override=may)
+
+    with pytest.raises(UsageError, match="`ada` may not override the gate `soak`"):
+        granted([asks("soak", by=by)], settle([rule], [OS], [], {}), NOON)
+
+
+def test_who_may_not_override_does_not_get_through_with_a_plan_edited_by_hand() -> None:
+    shut = settle([SOAK], [OS], [], {})
+    by_hand, _ = granted([asks("soak")], shut, NOON)
+    stricter = settle([replace(SOAK, may_override=("grace",))], [OS], [], {})
+
+    assert closed(stricter, by_hand, NOON) == stricter
 
 
 def test_an_override_opens_its_own_gate_until_it_expires() -> None:
     shut = settle([SOAK, COMPLETE], [OS], [], {})
-    by_hand = [override("soak", "urgent", NOON + timedelta(hours=2), "ada", NOON)]
+    by_hand, _ = granted([asks("soak")], shut, NOON)
 
     def names(now: datetime) -> list[str]:
         return [result.gate for result in closed(shut, by_hand, now)]

@@ -18,12 +18,12 @@ from relman.manager import Plugins
 from relman.model.changelog import Section
 from relman.model.contents import Identity
 from relman.model.diff import ChangeKind
+from relman.model.gates import OverrideRequest
 from relman.model.oci import Digest, Repository
 from relman.model.plan import Action, GateResult, Plan, State
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
 from relman.testing import MemoryRegistry
 from relman.walk.acting import Outcome
-from relman.walk.gating import override
 from relman.walk.planning import record_of
 from tests.walking import MONDAY, World
 
@@ -422,14 +422,15 @@ def test_a_gates_plugin_that_fails_is_a_result_and_no_exception(moody: Moody, wo
 
 def test_a_gate_is_overridden_until_the_override_ends(moody: Moody, world: World) -> None:
     moody.state = State.FAILED
-    by_hand = override("mood", "urgent", MONDAY + timedelta(hours=2), "ada", MONDAY)
+    by_hand = OverrideRequest("mood", None, None, "urgent", "ada", MONDAY + timedelta(hours=2))
     plan = planned(world, overrides=[by_hand])
 
     with pytest.raises(GateClosed):
         apply(world, plan, days=1)
     record, _ = apply(world, plan)
 
-    assert (record.state, record.overrides) == (RecordState.FINISHED, (by_hand,))
+    assert [(one.gate, one.variant) for one in plan.overrides] == [("mood", name) for name in NAMES]
+    assert (record.state, record.overrides) == (RecordState.FINISHED, plan.overrides)
 
 
 def test_what_was_begun_is_finished_even_where_a_gate_has_closed_since(moody: Moody, world: World) -> None:

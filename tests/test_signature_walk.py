@@ -9,12 +9,12 @@ import pytest
 
 from relman.documents.plan import plan_bytes, plan_from_bytes
 from relman.errors import ConfigError, GateClosed
+from relman.model.gates import OverrideRequest
 from relman.model.oci import parse_repository
 from relman.model.plan import Plan, Stage, State
 from relman.model.record import ReceiptState, Record, RecordState
 from relman.testing import MemoryRegistry
 from relman.walk.acting import Outcome
-from relman.walk.gating import override
 from relman_plugins.gates.signature.attached import tag_of
 from tests.signing import Signer
 from tests.walking import MONDAY, World
@@ -53,7 +53,9 @@ def world(tmp_path: Path) -> World:
 
 def planned(world: World, *, by_hand: bool = False) -> Plan:
     """The plan, as it comes out of its file."""
-    overrides = (override("signature", "urgent", MONDAY + timedelta(hours=2), "ada", MONDAY),) if by_hand else ()
+    overrides = (
+        (OverrideRequest("signature", None, None, "urgent", "ada", MONDAY + timedelta(hours=2)),) if by_hand else ()
+    )
     with world.walk() as walk:
         return plan_from_bytes(plan_bytes(walk.plan(walk.config.stream("stable"), overrides=overrides)))
 

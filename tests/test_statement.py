@@ -13,12 +13,12 @@ import pytest
 
 from relman import __version__
 from relman.errors import NotFound
+from relman.model.gates import OverrideRequest
 from relman.model.oci import Descriptor, Digest
 from relman.model.plan import Action, Plan, Stage, State
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
 from relman.registry.manifests import read_object
 from relman.testing import MemoryRegistry
-from relman.walk.gating import override
 from tests.walking import MONDAY, World
 
 CONFIG = """\
@@ -178,7 +178,7 @@ def test_what_another_machine_attached_is_adopted(world: World) -> None:
 def test_overrides_and_the_gates_as_they_were_at_the_promotion_are_in_it(world: World) -> None:
     world.configure(ATTACH.replace("new_version", 'gates = ["soak"]\nnew_version'))
     until = MONDAY + timedelta(days=1)
-    plan = planned(world, overrides=[override("soak", "urgent", until, "ada", MONDAY)])
+    plan = planned(world, overrides=[OverrideRequest("soak", None, None, "urgent", "ada", until)])
 
     record = apply(world, plan)
 
@@ -188,7 +188,18 @@ def test_overrides_and_the_gates_as_they_were_at_the_promotion_are_in_it(world: 
         ("hold", "passed"),
         ("soak", "absent"),
     ]
-    assert said["overrides"] == [{"by": "ada", "gate": "soak", "reason": "urgent", "until": "2026-07-07T12:00:00Z"}]
+    assert said["overrides"] == [
+        {
+            "by": "ada",
+            "code": "absent",
+            "digest": one.digest,
+            "gate": "soak",
+            "reason": "urgent",
+            "until": "2026-07-07T12:00:00Z",
+            "variant": one.name,
+        }
+        for one in plan.variants
+    ]
     assert {gate.state for gate in record.gates} == {State.PASSED, State.ABSENT}
 
 

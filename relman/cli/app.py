@@ -15,6 +15,7 @@ from relman import config as configuration
 from relman.cache import ContentsCache, cache_folder
 from relman.cli.memory import give_back
 from relman.cli.options import clock, settings
+from relman.cli.person import who
 from relman.config import Config
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
@@ -43,7 +44,8 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     config, slots = configure(plugins, file, here)
     with Client() as http, Registries(config.folder, config.insecure, client=http) as registries:
         ledger = ledger_of(config)
-        yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=contents_cache())
+        cache, person = contents_cache(), lambda: who(config.checkout)
+        yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=cache, person=person)
 
 
 def ledger_of(config: Config) -> Ledger:

@@ -7,7 +7,7 @@ import click
 from relman.cli.app import lifecycle, say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable
-from relman.cli.person import agreed, require_somebody, said, who
+from relman.cli.person import agreed, require_somebody, said
 from relman.documents.holds import holds_document
 from relman.model.holds import Hold
 
@@ -24,7 +24,7 @@ def hold(stream: str, variant: str | None, reason: str, yes: bool, format_: str)
     require_somebody(yes)
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
-        made = walk.held_by(chosen, variant, said(reason), by=who(walk.config.checkout))
+        made = walk.held_by(chosen, variant, said(reason), by=walk.person())
         say(f"would hold {_line(made)}")
         if not agreed(yes, f"Hold {made.what}?"):
             return

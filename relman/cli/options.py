@@ -144,6 +144,23 @@ def common_options(command: F) -> F:
     return command
 
 
+def override_options(command: F) -> F:
+    """`--override`, with who says why and for how long."""
+    for option in (
+        click.option("--until", metavar="TIME", help="When the overrides end."),
+        click.option("--reason", metavar="TEXT", help="Why the gates are overridden."),
+        click.option(
+            "--override",
+            "gates",
+            multiple=True,
+            metavar="GATE[/CODE[/VARIANT]]",
+            help="Let the release through what this gate says now.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def format_option(*formats: str, default: str = "text") -> Callable[[F], F]:
     """`--format`, with what the command offers."""
     return click.option(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from relman.cli.app import say
 from relman.errors import RelmanError, UsageError
 
 
@@ -51,5 +50,5 @@ def agreed(yes: bool, question: str) -> bool:
     """Whether to go on."""
     if yes or click.confirm(f"\n{question}", default=False, err=True):
         return True
-    say("nothing was changed")
+    click.echo("nothing was changed", err=True)
     return False

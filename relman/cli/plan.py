@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from relman.cli import github
 from relman.cli.app import lifecycle, say, working
-from relman.cli.options import clock, common_options, format_option, parse_time
-from relman.cli.output import counted, document, read_note, table, write
+from relman.cli.gates import gate_lines, gate_markdown
+from relman.cli.options import common_options, format_option, parse_time
+from relman.cli.output import counted, document, printable, read_note, table, write
+from relman.cli.person import said
 from relman.cli.sboms import parse_sboms, sbom_option
 from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
-from relman.model.plan import GateResult, Plan, Stage, State
-from relman.walk.gating import override
+from relman.model.gates import Override, OverrideRequest, State
+from relman.model.plan import Plan, Stage
+from relman.render.escaping import code, escape, sentence
 
 
 @click.command()
@@ -25,11 +29,17 @@ from relman.walk.gating import override
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
 @sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
-@click.option("--override", "gates", multiple=True, metavar="GATE", help="Let the release through this closed gate.")
+@click.option(
+    "--override",
+    "gates",
+    multiple=True,
+    metavar="GATE",
+    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
+)
 @click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
 @click.option("--until", metavar="TIME", help="When the overrides end.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where there is nothing to do.")
-@format_option("text", "json")
+@format_option("text", "markdown", "json")
 @common_options
 def plan(
     stream: str,
@@ -46,12 +56,13 @@ def plan(
     """Show the release that STREAM would make now. Reads only; closed gates are part of the plan, not an error."""
     introduction, given = read_note(note), parse_sboms(sboms)
     with lifecycle(needs_config=True) as walk:
-        overrides = overrides_of(gates, reason, until)
+        overrides = overrides_of(gates, reason, until, walk.person())
         with working(f"planning {stream}"):
             made = walk.plan(
                 walk.config.stream(stream), since=since, note=introduction, overrides=overrides, sboms=given
             )
-        text = explain(made, walk)
+        text = explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk)
+        summary = explain_markdown(made, walk)
     if output and output != "-":
         write(plan_bytes(made).decode(), output)
     if output == "-" or format_ == "json":
@@ -60,7 +71,7 @@ def plan(
         click.echo(text)
     if output and output != "-" and made.changed:
         say(f"saved: `relman apply {output}` carries out exactly this")
-    github.summary(text_for_summary(made))
+    github.summary(summary)
     github.outputs(github.of_plan(made, plan_file=output if output != "-" else None))
     return 3 if detailed_exitcode and not made.changed else 0
 
@@ -77,11 +88,10 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
         click.echo(_post(made, channel))
     elif format_ == "json":
         document(plan_document(made))
-    elif format_ == "markdown":
-        click.echo(made.notes)
     else:
         with lifecycle(needs_config=False) as walk:
-            click.echo(explain(made, walk, probe=False))
+            made_text = explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk, probe=False)
+            click.echo(made_text)
 
 
 def read_plan(file: str) -> Plan:
@@ -95,22 +105,38 @@ def read_plan(file: str) -> Plan:
     return plan_from_bytes(content, what=f"the plan `{file}`")
 
 
-def overrides_of(gates: tuple[str, ...], reason: str | None, until: str | None) -> tuple[Mapping[str, object], ...]:
-    """The overrides of the command line. Raises `UsageError` where one is not explained or has no end."""
+def overrides_of(gates: tuple[str, ...], reason: str | None, until: str | None, by: str) -> tuple[OverrideRequest, ...]:
+    """The overrides that the command line asks for. Raises `UsageError` where one is not explained or has no end."""
     if not gates:
         if reason or until:
             raise UsageError("`--reason` and `--until` go with `--override`")
         return ()
-    if not reason or not reason.strip() or not until:
+    if not reason or not said(reason) or not until:
         raise UsageError("an override needs a `--reason` and an end, `--until`")
-    import getpass
-
     try:
         end = parse_time(until)
     except ValueError as error:
         raise UsageError(f"`--until {until}` is not a time") from error
-    now = clock()()
-    return tuple(override(gate, reason.strip(), end, getpass.getuser(), now) for gate in gates)
+    return tuple(_request(gate, said(reason), by, end) for gate in gates)
+
+
+def _request(text: str, reason: str, by: str, until: datetime) -> OverrideRequest:
+    gate, code, variant = (*text.split("/"), None, None)[:3]
+    if text.count("/") > 2 or not gate or code == "" or variant == "":
+        raise UsageError(f"`--override {text}` is not `GATE`, `GATE/CODE` or `GATE/CODE/VARIANT`")
+    return OverrideRequest(gate, None if code == "*" else code, variant, reason, by, until)
+
+
+def override_lines(overrides: Sequence[Override]) -> list[str]:
+    """Each override once, for all variants that it lets pass."""
+    found: dict[tuple[str, str, str, str, datetime], list[str]] = {}
+    for one in overrides:
+        found.setdefault((one.gate, one.code, one.by, one.reason, one.until), []).append(one.variant)
+    return [
+        f"overridden: {gate}{'' if code in set(State) else f' ({code})'} for {', '.join(variants)} by {printable(by)} "
+        f"until {until:%Y-%m-%d %H:%M}: {printable(reason)}"
+        for (gate, code, by, reason, until), variants in found.items()
+    ]
 
 
 def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
@@ -136,9 +162,7 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
         f"{counted(counts.commits_in_range, 'commit')}",
     ]
     lines += [f"  {note}" for note in plan.changelog.notes]
-    lines += ["", _bold("gates"), *_gates(plan.gates)]
-    for entry in plan.overrides:
-        lines.append(f"  overridden: {entry['gate']} by {entry['by']} until {entry['until']}: {entry['reason']}")
+    lines += ["", _bold("gates"), *gate_lines(plan.gates, plan.overrides, walk.clock())]
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
@@ -156,25 +180,20 @@ def _bold(text: str) -> str:
     return click.style(text, bold=True)
 
 
-def _gates(gates: Sequence[GateResult]) -> list[str]:
-    """Every gate once for all variants that it says the same of."""
-    said: dict[tuple[str, str, str], list[str]] = {}
-    for gate in gates:
-        said.setdefault((gate.gate, gate.state, gate.reason), []).append(gate.variant)
-    every = len({gate.variant for gate in gates})
-    rows = []
-    for (name, state, reason), variants in said.items():
-        whom = "all" if len(variants) == every else ", ".join(variants)
-        rows.append(("✓" if state == State.PASSED else "✗", name, whom, state, reason))
-    colours = [None if row[0] == "✓" else "red" for row in rows]
-    return [table(rows, indent="  ", colours=colours)]
-
-
-def text_for_summary(plan: Plan) -> str:
-    """A plan for the summary of a CI step: closed gates first, then the notes."""
-    shut = [f"- ✗ **{gate.gate}** ({gate.variant}): {gate.state}, {gate.reason}" for gate in plan.closed]
-    head = ["Gates that are closed:", "", *shut, ""] if shut else []
-    return "\n".join([*head, plan.notes])
+def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
+    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes."""
+    lines = [f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
+    lines += gate_markdown(plan.gates, plan.overrides, walk.clock())
+    if plan.assumed:
+        lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]
+    if plan.actions:
+        writes = [
+            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.describe(action)))}"
+            for action in plan.actions
+        ]
+        what = counted(len(writes), "write")
+        lines += ["", "<details>", f"<summary>{what}, in this order</summary>", "", *writes, "", "</details>"]
+    return "\n".join([*lines, "", plan.notes])
 
 
 def _post(plan: Plan, channel: str) -> str:

@@ -10,6 +10,7 @@ import click
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, printable, table
+from relman.cli.plan import override_lines
 from relman.documents.record import record_document
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.model.record import Record
@@ -123,6 +124,5 @@ def _text(record: Record) -> str:
         lines.insert(2, f"  {word} {gone.at:%Y-%m-%d %H:%M} by {printable(gone.by)}: {printable(gone.reason)}")
     if receipts:
         lines += ["", table(receipts, indent="  ")]
-    for entry in record.overrides:
-        lines.append(f"  overridden: {entry.get('gate')} by {entry.get('by')}: {entry.get('reason')}")
+    lines += [f"  {line}" for line in override_lines(record.overrides)]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import carry_out
 from relman.cli.options import common_options
 from relman.cli.output import write
-from relman.cli.person import agreed, require_somebody, said, who
+from relman.cli.person import agreed, require_somebody, said
 from relman.cli.plan import explain, overrides_of
 from relman.documents.plan import plan_bytes
 from relman.errors import GateClosed
@@ -21,7 +21,13 @@ from relman.walk.gating import explain as explain_gates
 @click.option("--to", metavar="V", help="The release to go back to, by version or id; else the one before.")
 @click.option("--reason", metavar="TEXT", help="Why; and, with --override, why the gates are overridden.")
 @click.option("-o", "--output", metavar="FILE", help="Save the plan for `relman apply`, and change nothing.")
-@click.option("--override", "gates", multiple=True, metavar="GATE", help="Go back through this closed gate.")
+@click.option(
+    "--override",
+    "gates",
+    multiple=True,
+    metavar="GATE",
+    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
+)
 @click.option("--until", metavar="TIME", help="When the overrides end.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @common_options
@@ -42,10 +48,10 @@ def rollback(
         require_somebody(yes)
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
-        overrides = overrides_of(gates, reason if gates else None, until)
+        overrides = overrides_of(gates, reason if gates else None, until, walk.person())
         why = (said(reason) or None) if reason else None
         with working(f"looking for the way back of {stream}"):
-            plan = walk.plan_rollback(chosen, to=to, reason=why, by=who(walk.config.checkout), overrides=overrides)
+            plan = walk.plan_rollback(chosen, to=to, reason=why, by=walk.person(), overrides=overrides)
         if plan is None:
             say(f"nothing to do: `{stream}` was rolled back already; `--to V` goes further")
             return

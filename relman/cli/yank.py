@@ -7,7 +7,7 @@ import click
 from relman.cli.app import lifecycle, say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable
-from relman.cli.person import agreed, require_somebody, said, who
+from relman.cli.person import agreed, require_somebody, said
 from relman.documents.record import record_document
 from relman.errors import RelmanError, UsageError
 from relman.lifecycle import Lifecycle
@@ -38,7 +38,7 @@ def yank(stream: str, version: str, reason: str, yes: bool, format_: str) -> Non
             say(f"would mark {record.version} ({record.id}) of {chosen.name} as yanked: {printable(reason)}")
             if not agreed(yes, f"Yank {record.version}?"):
                 return
-        done = walk.yank(record, reason, by=who(walk.config.checkout))
+        done = walk.yank(record, reason, by=walk.person())
         if format_ == "json":
             document(record_document(done))
         else:

@@ -198,8 +198,10 @@ def _stream(name: str, table: StreamTable) -> Stream:
 def _gate(gate: str | dict[str, Any]) -> GateRule:
     if isinstance(gate, str):
         return GateRule(gate, gate)
-    rest = {key: value for key, value in gate.items() if key not in {"type", "name"}}
-    return GateRule(gate["type"], str(gate.get("name", gate["type"])), rest)
+    rest = {key: value for key, value in gate.items() if key not in {"type", "name", "override"}}
+    allowed = gate.get("override", True)
+    may_override = None if allowed is True else () if allowed is False else tuple(allowed)
+    return GateRule(gate["type"], str(gate.get("name", gate["type"])), rest, may_override)
 
 
 def _pinned(tables: FileTable) -> Digest:

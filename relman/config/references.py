@@ -37,7 +37,9 @@ def check_gates(data: Mapping[str, Any], slots: Iterable[Slot], problems: Proble
         for number, gate in enumerate(gates if isinstance(gates, list) else []):
             table = _table(gate) or {"type": gate}
             path = ("streams", name, "gates", number)
-            rest = check_secrets({k: v for k, v in table.items() if k not in {"type", "name"}}, path, problems)
+            rest = check_secrets(
+                {k: v for k, v in table.items() if k not in {"type", "name", "override"}}, path, problems
+            )
             model = models.get(str(table.get("type")))
             if model:
                 validate_table(rest, model, path, problems)

@@ -208,6 +208,12 @@ class StreamTable(Table):
                 raise ValueError('a gate\'s table needs a `type = "…"`')
             if not isinstance(gate, str | dict):
                 raise ValueError(f"`{gate}` is not a gate: write its name, or a table with its `type`")
+            allowed = gate.get("override", True) if isinstance(gate, dict) else True
+            people = allowed if isinstance(allowed, list) else []
+            if not isinstance(allowed, bool) and not (people and all(isinstance(one, str) and one for one in people)):
+                raise ValueError(
+                    f"`override = {allowed}` says who may let a gate pass: true, false, or a list of names"
+                )
         return value
 
     @field_validator("tags")

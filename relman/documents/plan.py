@@ -11,9 +11,12 @@ from relman.documents.changelog import changelog_document, changelog_from_docume
 from relman.documents.reading import PLAN_LIMIT, canonical, printable, read_json, validated
 from relman.documents.record import (
     GateDocument,
+    OverrideDocument,
     RollbackDocument,
     gate_document,
     gate_from,
+    override_document,
+    override_from,
     rollback_document,
     rollback_from,
 )
@@ -88,7 +91,7 @@ class PlanDocument(TypedDict):
     changed: bool
     variants: Annotated[list[PlannedVariantDocument], Field(min_length=1)]
     gates: list[GateDocument]
-    overrides: list[JsonObject]
+    overrides: list[OverrideDocument]
     actions: list[ActionDocument]
     assumed: list[str]
     changelog: dict[str, object]
@@ -114,7 +117,7 @@ def plan_document(plan: Plan) -> PlanDocument:
         changed=plan.changed,
         variants=[_variant_document(variant) for variant in plan.variants],
         gates=[gate_document(gate) for gate in plan.gates],
-        overrides=[plain_object(override) for override in plan.overrides],
+        overrides=[override_document(override) for override in plan.overrides],
         actions=[_action_document(action) for action in plan.actions],
         assumed=list(plan.assumed),
         changelog=dict(changelog_document(plan.changelog)),
@@ -146,7 +149,7 @@ def plan_from_document(document: object, *, what: str = "the plan") -> Plan:
             assumed=tuple(read["assumed"]),
             changelog=changelog,
             notes=read["notes"],
-            overrides=tuple(read["overrides"]),
+            overrides=tuple(map(override_from, read["overrides"])),
             rollback=rollback_from(read.get("rollback")),
         )
         _check(plan)

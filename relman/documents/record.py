@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from relman.documents.reading import canonical, printable, read_json, validated
 from relman.documents.values import JsonObject, Name, PlatformText, Time, one_of, parse_rfc3339, plain_object, rfc3339
 from relman.errors import Malformed
+from relman.model.gates import GateResult, Override, State
 from relman.model.oci import Digest, Platform
-from relman.model.plan import GateResult, State
 from relman.model.record import Imported, Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState, Withdrawal
 from relman.model.rollback import Rollback
 
@@ -37,7 +37,10 @@ class RecordedVariantDocument(TypedDict):
 
 
 class GateDocument(TypedDict):
-    """What a gate said of a digest; ``platform`` and ``at`` are there only where the gate named them."""
+    """What a gate said of a digest; ``platform``, ``at`` and ``needs`` are there only where the gate named them.
+
+    ``code`` is there where it says more than the state; ``may_override`` where not everybody may who may release.
+    """
 
     gate: Name
     variant: Name
@@ -47,6 +50,21 @@ class GateDocument(TypedDict):
     evidence: JsonObject
     platform: NotRequired[PlatformText]
     at: NotRequired[Time]
+    code: NotRequired[str]
+    needs: NotRequired[str]
+    may_override: NotRequired[list[str]]
+
+
+class OverrideDocument(TypedDict):
+    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why."""
+
+    gate: Name
+    code: Name
+    variant: Name
+    digest: Digest
+    reason: str
+    by: str
+    until: Time
 
 
 class ReceiptDocument(TypedDict):
@@ -121,7 +139,7 @@ class RecordDocument(TypedDict):
     plan: Digest | None
     variants: list[RecordedVariantDocument]
     gates: list[GateDocument]
-    overrides: list[JsonObject]
+    overrides: list[OverrideDocument]
     receipts: list[ReceiptDocument]
     lease: NotRequired[LeaseDocument]
     imported: NotRequired[ImportedDocument]
@@ -160,7 +178,7 @@ def record_document(record: Record) -> RecordDocument:
             for variant in record.variants
         ],
         gates=[gate_document(gate) for gate in record.gates],
-        overrides=[plain_object(override) for override in record.overrides],
+        overrides=[override_document(override) for override in record.overrides],
         receipts=[receipt_document(receipt) for receipt in record.receipts],
     )
     if (lease := record.lease) is not None:
@@ -231,7 +249,7 @@ def _record(read: RecordDocument) -> Record:
             for variant in read["variants"]
         ),
         gates=tuple(gate_from(gate) for gate in read["gates"]),
-        overrides=tuple(read["overrides"]),
+        overrides=tuple(map(override_from, read["overrides"])),
         receipts=tuple(_receipt(receipt) for receipt in read["receipts"]),
         lease=Lease(lease["host"], lease["process"], lease["started"], parse_rfc3339(lease["until"]))
         if lease
@@ -271,7 +289,39 @@ def gate_document(gate: GateResult) -> GateDocument:
         document["platform"] = str(gate.platform)
     if gate.at is not None:
         document["at"] = rfc3339(gate.at)
+    if gate.code not in ("", gate.state):
+        document["code"] = gate.code
+    if gate.needs is not None:
+        document["needs"] = gate.needs
+    if gate.may_override is not None:
+        document["may_override"] = list(gate.may_override)
     return document
+
+
+def override_document(override: Override) -> OverrideDocument:
+    """An override as records and plans have it."""
+    return OverrideDocument(
+        gate=override.gate,
+        code=override.code,
+        variant=override.variant,
+        digest=override.digest,
+        reason=override.reason,
+        by=override.by,
+        until=rfc3339(override.until),
+    )
+
+
+def override_from(read: OverrideDocument) -> Override:
+    """The override that a validated document holds."""
+    return Override(
+        gate=read["gate"],
+        code=read["code"],
+        variant=read["variant"],
+        digest=read["digest"],
+        reason=read["reason"],
+        by=read["by"],
+        until=parse_rfc3339(read["until"]),
+    )
 
 
 def gate_from(read: GateDocument) -> GateResult:
@@ -286,6 +336,9 @@ def gate_from(read: GateDocument) -> GateResult:
         evidence=read["evidence"],
         platform=Platform.parse(platform) if platform else None,
         at=parse_rfc3339(at) if at else None,
+        code=read.get("code", ""),
+        needs=read.get("needs"),
+        may_override=tuple(read["may_override"]) if "may_override" in read else None,
     )
 
 

@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from relman.errors import ConfigError
 from relman.model.changelog import Changelog
+from relman.model.gates import GateResult as GateResult
+from relman.model.gates import Override
+from relman.model.gates import State as State
 from relman.model.oci import Digest, Platform, Reference
 from relman.model.rollback import Rollback
 
@@ -22,36 +25,6 @@ class Stage(IntEnum):
     SEAL = 30
     PUBLISH = 40
     ANNOUNCE = 50
-
-
-class State(StrEnum):
-    """A gate's answer. Only ``passed`` opens."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    PENDING = "pending"
-    ERROR = "error"
-    ABSENT = "absent"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class GateResult:
-    """What a gate says of one variant's digest. ``reason`` is for people, ``evidence`` what it rests on."""
-
-    gate: str
-    variant: str
-    digest: Digest
-    state: State
-    reason: str
-    evidence: Mapping[str, object] = field(default_factory=dict, hash=False)
-    platform: Platform | None = None
-    at: datetime | None = None
-
-    @property
-    def opens(self) -> bool:
-        """Whether the release may go through."""
-        return self.state is State.PASSED
 
 
 def action_key(release: str, target: str) -> str:
@@ -125,7 +98,7 @@ class Plan:
     assumed: tuple[str, ...]
     changelog: Changelog
     notes: str
-    overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    overrides: tuple[Override, ...] = ()
     rollback: Rollback | None = None
 
     @property

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
+from relman.model.gates import GateResult, Override
 from relman.model.oci import Digest, Platform
-from relman.model.plan import Action, GateResult
+from relman.model.plan import Action
 from relman.model.rollback import Rollback
 
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -158,7 +159,7 @@ class Record:
     plan: Digest | None
     variants: tuple[RecordedVariant, ...]
     gates: tuple[GateResult, ...] = ()
-    overrides: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    overrides: tuple[Override, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     lease: Lease | None = None
     imported: Imported | None = None

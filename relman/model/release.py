@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 
+from relman.model.gates import GateResult, State
 from relman.model.oci import Digest, Image, Platform, PlatformImage, Reference
 from relman.model.streams import Place, Variant, Version
 
@@ -70,6 +73,23 @@ class Candidate:
     def revision(self) -> str | None:
         """The commit that it was built from."""
         return self.first.revision
+
+    def gate(
+        self,
+        gate: str,
+        state: State,
+        reason: str,
+        *,
+        code: str = "",
+        needs: str | None = None,
+        at: datetime | None = None,
+        evidence: Mapping[str, object] = MappingProxyType({}),
+        platform: Platform | None = None,
+    ) -> GateResult:
+        """What the gate of that name says of this image, bound to its digest."""
+        return GateResult(
+            gate, self.variant.name, self.image.digest, state, reason, dict(evidence), platform, at, code, needs
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,11 +187,15 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GateRule:
-    """A gate as the configuration asks for it: its type, its name, and the rest of its table."""
+    """A gate as the configuration asks for it: its type, its name, and the rest of its table.
+
+    ``may_override`` are those who may let it pass when it is closed; `None`: whoever may release, and empty: nobody.
+    """
 
     type: str
     name: str
     table: Mapping[str, object] = field(default_factory=dict, hash=False)
+    may_override: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

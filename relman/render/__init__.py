@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from relman.errors import UsageError
+from relman.errors import ConfigError, UsageError
 from relman.model.changelog import Changelog
 from relman.model.links import LinkRule
 from relman.render.bbcode import to_bbcode
@@ -16,6 +16,7 @@ from relman.render.links import Links
 from relman.render.markdown import to_text
 from relman.render.measures import MEASURES
 from relman.render.parts import Parted, more, unmarked
+from relman.render.posts import DETAIL, POST_FORMATS
 from relman.render.templates import Templates, render_title
 from relman.render.values import standard_values
 
@@ -47,7 +48,7 @@ class NotesRenderer:
     ) -> None:
         self._templates = templates
         self._changelog = changelog
-        self._values = {**standard_values(changelog, Links(templates, links)), **extra}
+        self._values = {**standard_values(changelog, Links(templates, links)), "overrides": (), **extra}
 
     def render(self, template: str, /, **values: object) -> str:
         """The template filled in with the standard values and ``values``, which win. Raises `ConfigError`."""
@@ -91,6 +92,38 @@ class NotesRenderer:
             return whole
         parted = Parted(self._marked(template, row_links=False, shortened=True))
         return _fitted(parted, lambda text: self._as(format, text), limit, counted, linked=linked, full=full)
+
+    def post(
+        self,
+        template: str,
+        /,
+        *,
+        format: str = "markdown",
+        limit: int | None = None,
+        measure: Measure = "characters",
+        **values: object,
+    ) -> str:
+        """A message from ``template``, as the channel reads it, in as much detail as its ``limit`` has room for.
+
+        See `relman.hookspecs.Renderer.post`.
+        """
+        if format not in POST_FORMATS:
+            formats = ", ".join(f"`{name}`" for name in POST_FORMATS)
+            raise UsageError(f"there is no format `{format}` for posts", hint=f"there are {formats}")
+        counted = MEASURES[measure] if isinstance(measure, str) else measure
+        size = 0
+        for detail in DETAIL:
+            text = POST_FORMATS[format](self.render(template, detail=detail, **values)).strip()
+            if not text:
+                raise ConfigError(f"template `{template}` comes out empty: there is nothing to post")
+            size = counted(text)
+            if limit is None or size <= limit:
+                return text
+        unit = measure if isinstance(measure, str) else "long"
+        raise ConfigError(
+            f"what template `{template}` says measures {size:,} ({unit}), and the channel takes {limit:,}",
+            hint="let it say less where `detail` is smaller: it is rendered with 3, 2, 1 and 0",
+        )
 
     def _as(self, format: str, markdown: str) -> str:
         match format:

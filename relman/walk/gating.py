@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from relman.errors import UsageError
-from relman.model.plan import GateResult, State
+from relman.model.gates import GateResult, Override, OverrideRequest, State
+from relman.model.gates import closed as closed
 from relman.model.release import Candidate
 from relman.model.streams import GateRule, Stream
 
@@ -16,7 +18,7 @@ GOING_BACK = frozenset({"complete", "signature"})
 
 
 def rules_of(stream: Stream, *, signed: bool, rollback: bool = False) -> tuple[GateRule, ...]:
-    """The gates of a stream: those that always run, then its own, else those that hold by default.
+    """The gates of a stream: those that always run, as it has them or as they are, then its own or the default ones.
 
     Of these only some decide over a rollback.
     """
@@ -24,8 +26,8 @@ def rules_of(stream: Stream, *, signed: bool, rollback: bool = False) -> tuple[G
     if own is None:
         own = (GateRule("no-downgrade", "no-downgrade"),)
         own += (GateRule("signature", "signature"),) if signed else ()
-    names = {rule.name for rule in ALWAYS}
-    rules = ALWAYS + tuple(rule for rule in own if rule.name not in names)
+    first = tuple(next((rule for rule in own if rule.type == each.type), each) for each in ALWAYS)
+    rules = first + tuple(rule for rule in own if rule not in first)
     return tuple(rule for rule in rules if rule.type in GOING_BACK or not rollback)
 
 
@@ -35,42 +37,66 @@ def settle(
     answers: Iterable[GateResult],
     failures: Mapping[str, str],
 ) -> tuple[GateResult, ...]:
-    """One result or more for each rule and candidate, in that order.
+    """One result or more for each rule and candidate, in that order, with who may override it.
 
     ``failures`` are the plugins that failed, with the reason: a rule that nobody answered is then an `error`, since the
-    answer may have been theirs; without any it is `absent`.
+    answer may have been theirs; without any it is `absent`. An answer about another digest answers nothing.
     """
     answers = tuple(answers)
     results: list[GateResult] = []
     for rule in rules:
         for candidate in candidates:
-            own = [
-                answer
-                for answer in answers
-                if (answer.gate, answer.variant, answer.digest)
-                == (rule.name, candidate.variant.name, candidate.image.digest)
+            about = [
+                answer for answer in answers if (answer.gate, answer.variant) == (rule.name, candidate.variant.name)
             ]
-            if not own:
-                state = State.ERROR if failures else State.ABSENT
-                reason = "; ".join(failures.values()) or f"no plugin answers for the gate `{rule.name}`"
-                own = [GateResult(rule.name, candidate.variant.name, candidate.image.digest, state, reason)]
-            results += own
+            own = [answer for answer in about if answer.digest == candidate.image.digest]
+            own = own or [_unanswered(rule, candidate, about, failures)]
+            results += [replace(answer, may_override=rule.may_override) for answer in own]
     return tuple(results)
 
 
-def override(gate: str, reason: str, until: datetime, by: str | None, now: datetime) -> Mapping[str, object]:
-    """An override as plan and record keep it. Raises `UsageError` for one that is over before it began."""
-    if until <= now:
-        raise UsageError(f"the override of `{gate}` ends at {until:%Y-%m-%d %H:%M}, which is past")
-    return {"gate": gate, "reason": reason, "until": until.strftime("%Y-%m-%dT%H:%M:%SZ"), "by": by}
+def _unanswered(
+    rule: GateRule, candidate: Candidate, others: Sequence[GateResult], failures: Mapping[str, str]
+) -> GateResult:
+    if others:
+        about = ", ".join(sorted({f"`{other.digest.short}`" for other in others}))
+        reason = f"what answers for it spoke about {about}, and this is `{candidate.image.digest.short}`"
+        return candidate.gate(rule.name, State.ERROR, reason, code="other-digest")
+    if failures:
+        return candidate.gate(rule.name, State.ERROR, "; ".join(failures.values()))
+    return candidate.gate(rule.name, State.ABSENT, f"no plugin answers for the gate `{rule.name}`")
 
 
-def closed(
-    results: Iterable[GateResult], overrides: Iterable[Mapping[str, object]], now: datetime
-) -> tuple[GateResult, ...]:
-    """The results that keep a release out, after the overrides that have not expired."""
-    open_by_hand = {entry["gate"] for entry in overrides if datetime.fromisoformat(str(entry["until"])) > now}
-    return tuple(result for result in results if not result.opens and result.gate not in open_by_hand)
+def granted(
+    requests: Iterable[OverrideRequest], results: Sequence[GateResult], now: datetime
+) -> tuple[tuple[Override, ...], tuple[str, ...]]:
+    """Each request bound to the closed answers that it means; and, in words, those that mean none.
+
+    Raises `UsageError` for one that is over before it began, that names a gate which is not asked, or that the
+    configuration does not let that person make.
+    """
+    found: list[Override] = []
+    unused: list[str] = []
+    for request in requests:
+        if request.until <= now:
+            raise UsageError(f"the override of `{request.gate}` ends at {request.until:%Y-%m-%d %H:%M}, which is past")
+        if not any(result.gate == request.gate for result in results):
+            known = ", ".join(f"`{name}`" for name in dict.fromkeys(result.gate for result in results))
+            raise UsageError(
+                f"there is no gate `{request.gate}` to override", hint=f"the stream asks {known or 'none'}"
+            )
+        meant = [result for result in results if not result.opens and request.means(result)]
+        refused = next((result for result in meant if not result.overridable_by(request.by)), None)
+        if refused:
+            who = ", ".join(refused.may_override or ()) or "nobody"
+            raise UsageError(
+                f"`{request.by}` may not override the gate `{request.gate}`",
+                hint=f"who may: {who} (`override` in its table)",
+            )
+        if not meant:
+            unused.append(f"nothing that `{request.gate}` says needs the override: it has no effect")
+        found += [request.bound(result) for result in meant]
+    return tuple(dict.fromkeys(found)), tuple(unused)
 
 
 def explain(results: Iterable[GateResult]) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from relman.config import Config
 from relman.errors import PartlyDone, StalePlan
 from relman.model.changelog import Changelog
+from relman.model.gates import Override
 from relman.model.oci import Platform
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
 from relman.model.record import Receipt, Record, RecordedVariant, RecordState
@@ -29,7 +30,7 @@ def make_plan(
     config: Config,
     changed: bool,
     now: datetime,
-    overrides: Sequence[Mapping[str, object]] = (),
+    overrides: Sequence[Override] = (),
     given: Mapping[str, Mapping[Platform, str]] = MappingProxyType({}),
     rollback: Rollback | None = None,
 ) -> Plan:

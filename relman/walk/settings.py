@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from relman.config import Config
 from relman.config.channels import read_table
 from relman.hookspecs import Slot
-from relman.model.streams import Stream
+from relman.model.streams import GateRule, Stream
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,3 +46,8 @@ class SettingsOf:
                 fits = self.stream is None or channel.applies(self.stream.name)
                 if fits and (channel.kind, channel.type) == (slot.kind, slot.type):
                     yield f"channel `{channel.name}`", {**channel.table, "name": channel.name}
+
+
+def table_of_gate(rule: GateRule, model: type[M]) -> M:
+    """A gate's table as its model."""
+    return read_table(rule.table, model, what=f"gate `{rule.name}`")

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from relman import __version__
 from relman.documents.reading import canonical
-from relman.documents.record import gate_document, rollback_document
-from relman.documents.values import plain_object, rfc3339
+from relman.documents.record import gate_document, override_document, rollback_document
+from relman.documents.values import rfc3339
 from relman.errors import NotFound, Unequipped
 from relman.model.plan import Action, Plan, PlannedVariant, Stage, action_key, ordered
 from relman.model.record import Record
@@ -136,7 +136,7 @@ def _extension(plan: Plan, record: Record, variant: PlannedVariant) -> Mapping[s
         "previous_digest": variant.previous_digest,
         "tags": dict(variant.tags),
         "gates": [gate_document(gate) for gate in record.gates if gate.variant == variant.name],
-        "overrides": [plain_object(override) for override in record.overrides],
+        "overrides": [override_document(override) for override in record.overrides],
     }
     if record.rollback:
         found["rollback"] = rollback_document(record.rollback)

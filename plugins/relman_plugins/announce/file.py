@@ -82,6 +82,10 @@ class FileExecutor:
             why = "does not hold what was written" if there else "is not there, on this machine"
             raise Malformed(f"`{action.text('path')}` {why}")
 
+    def edit(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
+        """Write it anew."""
+        return self.apply(action, writer)
+
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """A file that others may have read already is not taken back."""
         return None

@@ -106,6 +106,10 @@ class WebhookExecutor:
     def verify(self, action: Action, receipt: Receipt, reader: ChannelReader) -> None:
         """The answer was the proof; there is nothing to read."""
 
+    def edit(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
+        """What was sent was sent."""
+        return None
+
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """What was sent was sent."""
         return None

@@ -11,7 +11,7 @@ from relman.plugin import GatesContext, hookimpl
 @hookimpl
 def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     """Passed where the image has each platform that its variant must have."""
-    for rule in (rule for rule in context.rules if rule.type == "complete"):
+    for rule in context.of_type("complete"):
         for candidate in context.release.candidates:
             there = [str(part.platform) for part in candidate.image.platforms]
             wanted = [str(platform) for platform in candidate.required]

@@ -16,15 +16,13 @@ from relman.plugin import GatesContext, hookimpl
 @hookimpl
 def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     """Failed with the reason that was given, and with what lifts it."""
-    for rule in (rule for rule in context.rules if rule.type == "hold"):
+    for rule in context.of_type("hold"):
         for candidate in context.release.candidates:
             said, evidence = _held(context, candidate)
-            yield GateResult(
-                gate=rule.name,
-                variant=candidate.variant.name,
-                digest=candidate.image.digest,
-                state=State.FAILED if said else State.PASSED,
-                reason="; ".join(said) or "nobody holds it",
+            yield candidate.gate(
+                rule.name,
+                State.FAILED if said else State.PASSED,
+                "; ".join(said) or "nobody holds it",
                 evidence=evidence,
             )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from itertools import zip_longest
 
 from relman.model.diff import ChangeKind
 from relman.model.plan import GateResult, State
@@ -50,13 +49,11 @@ def relman_settings() -> tuple[Slot, ...]:
 @hookimpl
 def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     """Failed where a candidate goes back in one of the three, with the evidence."""
-    rules = [rule for rule in context.rules if rule.type == "no-downgrade"]
-    for rule, settings in zip_longest(rules, context.settings(NoDowngradeSettings)[: len(rules)]):
-        packages = (settings or NoDowngradeSettings()).packages
+    for rule, settings in context.asked("no-downgrade", NoDowngradeSettings):
         for candidate in context.release.candidates:
-            back = _packages_that_go_back(context, candidate.variant.name, packages)
+            back = _packages_that_go_back(context, candidate.variant.name, settings.packages)
             state, reason, evidence = _judge(candidate, back)
-            yield GateResult(rule.name, candidate.variant.name, candidate.image.digest, state, reason, evidence)
+            yield candidate.gate(rule.name, state, reason, evidence=evidence)
 
 
 def _judge(candidate: Candidate, packages: Mapping[str, list[str]]) -> tuple[State, str, dict[str, object]]:

@@ -1,0 +1,52 @@
+"""What gates are handed to ask others over HTTP with (`hookspecs.Web`), and how secrets are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from relman import redaction
+from relman.errors import Unequipped
+from relman.hookspecs import HttpResponse
+from relman.http import Answer, Client
+from relman.settings import Secret
+
+REDIRECTS = 3
+"""Followed at most: a repository that was renamed, and its new owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWeb:
+    """Reads, and nothing else."""
+
+    http: Client
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: timedelta = timedelta(seconds=30)
+    ) -> HttpResponse:
+        """GET, retried where that may help; any status is an answer."""
+        seconds = timeout.total_seconds()
+        return response(self.http.request("GET", url, headers=headers, cut=True, timeout=seconds, redirects=REDIRECTS))
+
+    def reveal(self, secret: object, /) -> str:
+        """The value of a `Secret`, hidden in every output from now on."""
+        return revealed(secret, "a gate", self.environ)
+
+
+def revealed(secret: object, who: str, environ: Mapping[str, str]) -> str:
+    """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
+    if not isinstance(secret, Secret):
+        raise TypeError(f"`{type(secret).__name__}` is no Secret")
+    value = environ.get(secret.env)
+    if not value:
+        raise Unequipped(f"{who} needs the environment variable `{secret.env}`, which is not set")
+    redaction.register(value)
+    return value
+
+
+def response(answer: Answer) -> HttpResponse:
+    """An answer as plugins see it."""
+    return HttpResponse(answer.status, answer.headers, answer.content)
