@@ -22,6 +22,8 @@ from relman.model.gates import Override
 from relman.model.oci import Digest, Image, Platform, Reference
 from relman.model.plan import Plan
 from relman.model.record import Record
+from relman.model.release import Release
+from relman.model.rollback import Rollback
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
 from relman.registry.readonly import ReadOnly
@@ -159,6 +161,23 @@ class Instruments:
 
         extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
         return NotesRenderer(self.templates, changelog, extra, self.config.links)
+
+    def rollback_renderer(
+        self, changelog: Changelog, release: Release, rollback: Rollback, stays: Sequence[str]
+    ) -> tuple[NotesRenderer, Changelog]:
+        """Renders what is told of a rollback, and the changelog as it is told; ``stays`` are tags that do not move."""
+        from relman.render.rollback import RollbackRenderer, Withdrawn, told
+
+        images = tuple(
+            {"name": one.variant.name, "repository": str(one.place.repository), "digest": str(one.image.digest)}
+            for one in release.candidates
+        )
+        withdrawn = Withdrawn(
+            release.previous or "", release.version, rollback.reason, rollback.by, images, tuple(stays)
+        )
+        said = told(changelog, withdrawn)
+        extra = {"authors": self.config.notes.authors, "id": release.id}
+        return RollbackRenderer(self.templates, said, withdrawn, extra, self.config.links), said
 
     # --------------------------------------------------------------------------------------------- records
 

@@ -225,7 +225,8 @@ class Lifecycle:
     ) -> Plan | None:
         """The way back to the release ``to``, else to the one before; `None` where that was gone already.
 
-        Only tags move: nothing is published or announced, and what cannot be compared holds up nothing.
+        Tags move, and channels that announce are told so; nothing is published, and what cannot be compared holds up
+        nothing.
         """
         records = self.ledger.records(stream.name)
         self._refuse_half_done(stream)
@@ -243,18 +244,21 @@ class Lifecycle:
         gates = self.gate(release, None, rollback=True)
         by_hand, unused = gating.granted(overrides, gates, self.clock())
         renderer = self.renderer(changelog, release.id, overrides=by_hand)
-        silent = replace(self.config, channels=())
+        withdrawal = Rollback(current.id, target.id, reason, by)
+        left = way.left(stream, current, release.candidates)
+        telling, said = self.instruments.rollback_renderer(changelog, release, withdrawal, left)
+        heard = replace(self.config, channels=tuple(one for one in self.config.channels if one.kind == "announce"))
         made = planning.make_plan(
             replace(release, assumed=release.assumed + unused),
             changelog,
             gates,
-            [one for one in self._actions(release, changelog, renderer, silent) if one.stage <= Stage.SEAL],
+            [one for one in self._actions(release, said, telling, heard) if one.stage is not Stage.PUBLISH],
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
             now=max(self.clock(), current.created + timedelta(seconds=1)),
             overrides=by_hand,
-            rollback=Rollback(current.id, target.id, reason, by),
+            rollback=withdrawal,
         )
         return self._stating(made, stream)
 
