@@ -20,10 +20,11 @@ from relman.model.changelog import Changelog
 from relman.model.contents import Capability, Contents
 from relman.model.gates import Override
 from relman.model.oci import Digest, Image, Platform, Reference
-from relman.model.plan import Plan
-from relman.model.record import Record
+from relman.model.plan import Plan, PlannedVariant
+from relman.model.record import Record, RecordedEvidence
 from relman.model.release import Release
 from relman.model.rollback import Rollback
+from relman.registry.evidence import evidence_of
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
 from relman.registry.readonly import ReadOnly
@@ -31,7 +32,7 @@ from relman.registry.remembering import Past, Remembering
 from relman.walk.comparing import Comparer
 from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver
-from relman.walk.tags import TagBook
+from relman.walk.tags import TagBook, in_parallel
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import NotesRenderer, Templates
@@ -130,6 +131,27 @@ class Instruments:
                 continue
             kept[variant.name] = contents_bytes(lists)
         return kept
+
+    def evidence_to_keep(self, plan: Plan) -> Mapping[str, tuple[RecordedEvidence, ...]]:
+        """What is attached to each variant's image now. Where that cannot be read, nothing is kept of it."""
+
+        def one(variant: PlannedVariant) -> tuple[RecordedEvidence, ...] | None:
+            try:
+                found = evidence_of(self.reader, variant.reference)
+            except RelmanError:
+                return None
+            return tuple(
+                RecordedEvidence(
+                    piece.subject,
+                    piece.descriptor.digest,
+                    piece.descriptor.artifact_type or piece.descriptor.media_type,
+                    piece.tag,
+                )
+                for piece in found
+            )
+
+        found = in_parallel(one, plan.variants, workers=4)
+        return {v.name: kept for v, kept in zip(plan.variants, found, strict=True) if kept is not None}
 
     # ------------------------------------------------------------------------------------------ signatures
 

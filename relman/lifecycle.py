@@ -447,8 +447,10 @@ class Lifecycle:
             outcome = acted
         finally:
             state = outcome.state if outcome else acting.state_after_exception(plan, session.record.receipts)
-            kept = self.instruments.contents_to_keep(plan) if state is RecordState.FINISHED else {}
-            record = session.finish(state, now=self.clock(), contents=kept)
+            over = state is RecordState.FINISHED
+            kept = self.instruments.contents_to_keep(plan) if over else {}
+            evidence = self.instruments.evidence_to_keep(plan) if over else {}
+            record = session.finish(state, now=self.clock(), contents=kept, evidence=evidence)
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:

@@ -10,7 +10,7 @@ from relman.model.audit import BrokenRecord
 from relman.model.holds import Hold
 from relman.model.observed import Observation, Observations
 from relman.model.oci import Digest
-from relman.model.record import Attempt, Lease, Receipt, Record, RecordState, Withdrawal
+from relman.model.record import Attempt, Lease, Receipt, Record, RecordedEvidence, RecordState, Withdrawal
 
 
 class Session(Protocol):
@@ -45,10 +45,18 @@ class Session(Protocol):
     def tags_moved(self, *, now: datetime) -> None:
         """Write to the ledger that the tags are where they shall be: the record is `partial`."""
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
+    def finish(
+        self,
+        state: RecordState,
+        *,
+        now: datetime,
+        contents: Mapping[str, bytes] | None = None,
+        evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+    ) -> Record:
         """Write what became of the release, and let go of it.
 
-        ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff. A finish that fails
+        ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff, ``evidence`` what is
+        attached to each variant's image, by variant, for audits. A finish that fails
         leaves all in the journal; it may be called again.
         """
 

@@ -92,8 +92,24 @@ class RecordState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedEvidence:
+    """A piece of evidence that was attached to ``subject`` when its release was finished: so an audit can miss it.
+
+    ``kind`` is its type, ``tag`` the tag of cosign's that held it, `None` for a referrer.
+    """
+
+    subject: Digest
+    digest: Digest
+    kind: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedVariant:
-    """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was."""
+    """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was.
+
+    ``evidence`` is what was attached to its image, its platforms and to evidence itself; `None` where nobody looked.
+    """
 
     name: str
     reference: str
@@ -102,6 +118,7 @@ class RecordedVariant:
     platforms: tuple[Platform, ...]
     revision: str | None
     contents: Digest | None = None
+    evidence: tuple[RecordedEvidence, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

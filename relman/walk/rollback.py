@@ -7,7 +7,7 @@ after the last one has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from relman.model.streams import Place, Stream, Version
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
 from relman.walk.acting import TAGS, UNFINISHED, Outcome, begun
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
 
 PlanOf = Callable[[Record], Plan | None]
 
@@ -153,8 +153,15 @@ class WayBack:
             assumed=(
                 f"this goes back from `{current.version}` to `{to.version}`",
                 *(f"`{tag}` stays where it is: `{to.version}` did not have it" for tag in left),
+                *self._loose(candidates),
             ),
         )
+
+    def _loose(self, candidates: Sequence[Candidate]) -> Iterator[str]:
+        streams = tuple(self.config.streams.values())
+        for one in candidates:
+            if not pinned(self.tags, streams, one.place, one.image):
+                yield unpinned(one.variant.name)
 
     def left(self, stream: Stream, current: Record, candidates: Sequence[Candidate]) -> tuple[str, ...]:
         """The moving tags of ``current`` that ``candidates`` do not get: they go on holding what is withdrawn."""
