@@ -354,7 +354,7 @@ class ActionsContext:
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
-    from. A channel that can may post its own beneath.
+    from. A channel that can may post its own beneath. ``registry`` is there to look at.
     """
 
     release: Release
@@ -365,6 +365,7 @@ class ActionsContext:
     signature: SignatureRule | None = None
     page: str | None = None
     earlier: Mapping[str, Receipt] = field(default_factory=dict)
+    registry: RegistryReader | None = None
 
 
 @hookspec

@@ -18,7 +18,7 @@ from relman.config.merging import Layer
 from relman.config.problems import Problems, check_secrets
 from relman.config.profiles import profiled
 from relman.config.references import check_gates, check_references
-from relman.config.tables import FileTable, RecordTable, StreamTable
+from relman.config.tables import SHIPPED, FileTable, RecordTable, StreamTable
 from relman.config.values import DEFAULT_TITLE, Config, GroupRule, LedgerBranch, MajorRule, Notes, Packages
 from relman.errors import ConfigError
 from relman.hookspecs import Slot
@@ -167,8 +167,10 @@ def _signature(folder: Path, tables: FileTable) -> SignatureRule | None:
     table = tables.signature
     if table is None:
         return None
+    shipped = table.policy.removeprefix(SHIPPED) if table.policy and table.policy.startswith(SHIPPED) else None
     return SignatureRule(
-        policy=folder / table.policy if table.policy else None,
+        policy=folder / table.policy if table.policy and shipped is None else None,
+        shipped=shipped,
         registries=folder / table.registries if table.registries else None,
         keys=tuple(folder / key for key in table.keys),
         identity=table.identity,

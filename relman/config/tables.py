@@ -64,6 +64,9 @@ def _folder(text: str) -> str:
     return "/".join(parts)
 
 
+SHIPPED = "image:"
+"""Before the path of a policy that each image ships itself."""
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 PlatformText = Annotated[str, AfterValidator(_platform)]
@@ -159,6 +162,12 @@ class SignatureTable(Table):
             raise ValueError(
                 "`identity` and `issuer` go together: an identity is one only where somebody vouches for it"
             )
+        if self.policy and self.policy.startswith(SHIPPED):
+            path = self.policy.removeprefix(SHIPPED)
+            if not path.startswith("/") or any(part in ("", ".", "..") for part in path[1:].split("/")):
+                raise ValueError(f"`{path}` is no path in an image: write `{SHIPPED}/etc/containers/policy.json`")
+            if self.registries:
+                raise ValueError("the image ships its own registries.d: leave out `registries`")
         if self.registries and not self.policy:
             raise ValueError("`registries` is what hosts read beside a policy: it goes with `policy`")
         return self
