@@ -52,6 +52,7 @@ from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+from relman.registry.skopeo import version as skopeo_version
 from relman.settings import ChannelSettings, Duration, Secret, Table
 
 __all__ = [
@@ -112,4 +113,5 @@ __all__ = [
     "redact",
     "run_program",
     "run_program_to_end",
+    "skopeo_version",
 ]
