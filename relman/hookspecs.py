@@ -362,7 +362,7 @@ class ActionsContext:
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
-    from. A channel that can may post its own beneath.
+    from. A channel that can may post its own beneath. ``registry`` is there to look at.
     """
 
     release: Release
@@ -373,6 +373,7 @@ class ActionsContext:
     signature: SignatureRule | None = None
     page: str | None = None
     earlier: Mapping[str, Receipt] = field(default_factory=dict)
+    registry: RegistryReader | None = None
 
 
 @hookspec
@@ -448,6 +449,10 @@ class Executor(Protocol[R, W]):
 
     kind: str
     scope: Literal["registry", "channel"]
+    # One whose actions of the stages `promote` and `seal` may go a few at a time says so: `concurrent = True`. Its
+    # methods are then called from several threads. One that needs more than a registry has
+    # `ready(actions, reader) -> Iterable[str]`: asked before the first write, for all actions of its kind that are
+    # left, it says how they would be done, and raises `Unequipped` where they cannot.
 
     def describe(self, action: Action) -> str:
         """One line for people."""

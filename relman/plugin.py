@@ -15,7 +15,14 @@ from relman.errors import (
     Unequipped,
 )
 from relman.git import Checkout, GitFailed, checkout_at
-from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
+from relman.handwritten import (
+    Fragment,
+    KnownIssue,
+    KnownIssues,
+    dropped_issues,
+    fragments_between,
+    known_issues_at,
+)
 from relman.hookspecs import (
     ActionsContext,
     ChannelExecutor,
@@ -45,6 +52,7 @@ from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+from relman.registry.skopeo import version as skopeo_version
 from relman.settings import ChannelSettings, Duration, Secret, Table
 
 __all__ = [
@@ -94,6 +102,7 @@ __all__ = [
     "attached_contents",
     "checkout_at",
     "copy_evidence",
+    "dropped_issues",
     "embedded_contents",
     "first_missing",
     "fragments_between",
@@ -104,4 +113,5 @@ __all__ = [
     "redact",
     "run_program",
     "run_program_to_end",
+    "skopeo_version",
 ]
