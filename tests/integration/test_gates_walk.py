@@ -228,11 +228,8 @@ def test_freeze(project: Project) -> None:
 
 
 def test_a_table_that_is_wrong_is_a_fault_of_the_file_with_its_line(project: Project) -> None:
-    gates(
-        project,
     table = '{ type = "freeze", windows = [{ days = ["fryday"], zone = "Europe/Berln" }] }'
     gates(project, f'{table}, "size", {{ type = "complete", platforms = [] }}')
-    )
     lines = (project.folder / "relman.toml").read_text().splitlines()
     number = next(number for number, line in enumerate(lines, 1) if "fryday" in line)
 
