@@ -35,7 +35,16 @@ class ReadingWeb:
         """GET, retried where that may help; any status is an answer."""
         seconds = timeout.total_seconds()
         return response(
-            self.http.request("GET", url, headers=headers, limit=limit, cut=True, timeout=seconds, redirects=REDIRECTS)
+            self.http.request(
+                "GET",
+                url,
+                headers=headers,
+                limit=limit,
+                cut=True,
+                timeout=seconds,
+                within=seconds,
+                redirects=REDIRECTS,
+            )
         )
 
     def reveal(self, secret: object, /) -> str:

@@ -333,6 +333,16 @@ def test_an_answer_that_is_no_answer_does_not_open(client: Client, case: str) ->
     assert len(result.reason) < 400
 
 
+def test_a_short_page_is_not_the_last_where_the_forge_says_so(client: Client) -> None:
+    def reply(asked: Asked) -> Reply:
+        last = asked.path.endswith("&page=2")
+        link = {} if last else {"Link": f'<{asked.path}>; rel="next"'}
+        return Reply(200, link, json.dumps([job(id=2, name="last", status="failed") if last else job()]).encode())
+
+    with Scripted(reply) as server:
+        assert ask(server, client, forge="gitlab").reason == "failed: `last: failed`"
+
+
 def test_a_list_without_end_is_given_up(client: Client) -> None:
     link = {"Link": '<https://elsewhere.example/next>; rel="next"'}
     body = json.dumps({"total_count": 10**6, "check_runs": [run(id=n, name=f"n{n}") for n in range(50)]}).encode()
@@ -359,6 +369,7 @@ def test_a_forge_that_was_asked_too_often_says_when_it_answers_again(
     with Scripted(always(Reply(status, headers, b"{}"))) as server:
         result = ask(server, client)
 
+        assert len(server.asked) == 1 or at is None
     assert (result.state, result.code, result.at) == (State.ERROR, "rate-limited", at)
 
 

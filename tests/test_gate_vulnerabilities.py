@@ -104,6 +104,14 @@ def test_only_a_report_on_this_image_within_the_thresholds_opens(case: str) -> N
     assert (verdict.state, verdict.code) == (state, code), verdict.reason
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(-1, State.PASSED), (0, State.FAILED)])
+def test_what_is_ignored_until_a_day_counts_from_its_first_second(seconds: int, state: State) -> None:
+    settings = VulnerabilitiesSettings.model_validate({"report": "x", **ignoring(until=TOMORROW)})
+    midnight = NOON + timedelta(hours=12)
+
+    assert judge(report(found()), ABOUT, None, settings, midnight + timedelta(seconds=seconds)).state is state
+
+
 NEW = {"report": "x.json", "only_new": True, "baseline": "y.json"}
 
 
