@@ -228,7 +228,8 @@ def test_freeze(project: Project) -> None:
 
 
 def test_a_table_that_is_wrong_is_a_fault_of_the_file_with_its_line(project: Project) -> None:
-    gates(project, '{ type = "freeze", windows = [{ days = ["fryday"], zone = "Europe/Berln" }] }, "size"')
+    table = '{ type = "freeze", windows = [{ days = ["fryday"], zone = "Europe/Berln" }] }'
+    gates(project, f'{table}, "size", {{ type = "complete", platforms = [] }}')
     lines = (project.folder / "relman.toml").read_text().splitlines()
     number = next(number for number, line in enumerate(lines, 1) if "fryday" in line)
 
@@ -239,6 +240,7 @@ def test_a_table_that_is_wrong_is_a_fault_of_the_file_with_its_line(project: Pro
         f"relman.toml:{number}: streams.stable.gates[1].windows[1].zone: `Europe/Berln` is no time zone" in ran.stderr
     )
     assert f"relman.toml:{number}: streams.stable.gates[2]: the gate `size` needs a limit" in ran.stderr
+    assert f"relman.toml:{number}: streams.stable.gates[3].platforms: unknown key `platforms`" in ran.stderr
 
 
 def test_status_says_what_is_not_looked_at_before_a_plan(project: Project) -> None:

@@ -10,8 +10,18 @@ from collections.abc import Iterator, Sequence
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Platform
-from relman.plugin import GatesContext, hookimpl
+from relman.plugin import GatesContext, Slot, Table, hookimpl
 from relman_plugins.gates.verdict import Verdict, passed
+
+
+class CompleteSettings(Table):
+    """A table of this type has no keys of its own, so that one which is there is a fault."""
+
+
+@hookimpl
+def relman_settings() -> tuple[Slot, ...]:
+    """A gate's table."""
+    return (Slot("gate", "complete", CompleteSettings),)
 
 
 @hookimpl

@@ -10,8 +10,18 @@ from collections.abc import Iterator, Sequence
 from relman.model.gates import GateResult, State
 from relman.model.holds import Hold
 from relman.model.record import Record, RecordState
-from relman.plugin import GatesContext, hookimpl
+from relman.plugin import GatesContext, Slot, Table, hookimpl
 from relman_plugins.gates.verdict import Verdict, passed
+
+
+class HoldSettings(Table):
+    """A table of this type has no keys of its own, so that one which is there is a fault."""
+
+
+@hookimpl
+def relman_settings() -> tuple[Slot, ...]:
+    """A gate's table."""
+    return (Slot("gate", "hold", HoldSettings),)
 
 
 @hookimpl

@@ -11,8 +11,18 @@ from collections.abc import Iterator, Sequence
 from relman.model.gates import GateResult, State
 from relman.model.release import Candidate
 from relman.model.streams import Variant
-from relman.plugin import GatesContext, KnownIssue, RelmanError, checkout_at, dropped_issues, hookimpl
+from relman.plugin import GatesContext, KnownIssue, RelmanError, Slot, Table, checkout_at, dropped_issues, hookimpl
 from relman_plugins.gates.verdict import Verdict, passed
+
+
+class KnownIssuesSettings(Table):
+    """A table of this type has no keys of its own, so that one which is there is a fault."""
+
+
+@hookimpl
+def relman_settings() -> tuple[Slot, ...]:
+    """A gate's table."""
+    return (Slot("gate", "known-issues", KnownIssuesSettings),)
 
 
 @hookimpl
