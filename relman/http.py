@@ -104,6 +104,7 @@ class _Call:
     timeout: float
     redirects: int
     plain: frozenset[str]
+    end: float | None = None
     tries: int = 0
     doubtful: bool = False
 
@@ -169,18 +170,21 @@ class Client:
         cut: bool = False,
         repeat: Repeat | None = None,
         timeout: float | None = None,
+        within: float | None = None,
         redirects: int = 0,
         plain: frozenset[str] = frozenset(),
     ) -> Answer:
         """The whole answer, repeated as ``repeat`` allows (by default: reads always, writes where refused).
 
-        A body over ``limit`` bytes is `Malformed`, or with ``cut`` cut there. Up to ``redirects`` are followed, never
-        from TLS to plain HTTP (save to the hosts ``plain``), and credentials stay with the host they were meant for.
+        After ``within`` seconds no try begins and no body is read on. A body over ``limit`` bytes is `Malformed`, or
+        with ``cut`` cut there. Up to ``redirects`` are followed, never from TLS to plain HTTP (save to the hosts
+        ``plain``), and credentials stay with the host they were meant for.
         Raises `Passing` where no answer can be had, `AnswerLost` where a write may have been carried out, `Untrusted`.
         """
         default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
         wait = self.timeout if timeout is None else timeout
-        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain)
+        end = None if within is None else self._clock() + within
+        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain, end)
 
         def whole() -> Answer:
             response = self._open(call)
@@ -263,6 +267,8 @@ class Client:
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
         """Whether to try again, and after how long; `Pace` already holds the host back where the server asked."""
+        if call.end is not None and self._clock() + self._asked_pause(error) >= call.end:
+            return False
         if isinstance(error, _Busy):
             answer = error.answer
             asked = retry_after(answer.headers)
@@ -279,6 +285,11 @@ class Client:
             log.debug("%s: trying again", error.reason)
             return error.sent or call.tries < self.retry.connections
         return False
+
+    def _asked_pause(self, error: Exception) -> float:
+        """How long the server wants to be left alone, in seconds."""
+        asked = retry_after(error.answer.headers) if isinstance(error, _Busy) else None
+        return min(self.retry.pause_max, asked or 0.0)
 
     def _judge(self, call: _Call, response: httpx2.Response, body: bytes) -> Answer:
         url = str(response.request.url)
@@ -319,7 +330,8 @@ class Client:
         return response
 
     def _body(self, response: httpx2.Response, call: _Call, limit: int, cut: bool) -> bytes:
-        gathered, size, end = [], 0, self._clock() + self.total
+        gathered, size, began = [], 0, self._clock()
+        most = self.total if call.end is None else min(self.total, max(0.0, call.end - began))
         if response.status_code >= 400:  # an error's words: the limit is for what was asked for
             limit, cut = max(limit, BODY_LIMIT), True
         for piece in self._pieces(response, call):
@@ -329,8 +341,8 @@ class Client:
                 if cut:
                     break
                 raise Malformed(f"the answer of `{shown(str(response.request.url))}` is larger than {limit} bytes")
-            if self._clock() > end:
-                raise Broken(str(response.request.url), f"took longer than {self.total:g} s", sent=True)
+            if self._clock() > began + most:
+                raise Broken(str(response.request.url), f"took longer than {most:.3g} s", sent=True)
         return b"".join(gathered)[:limit]
 
     def _pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:

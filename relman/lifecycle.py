@@ -172,6 +172,7 @@ class Lifecycle:
             known_issues=self.config.notes.known_issues,
             repository_url=self.config.repository_url,
             tables=table_of_gate,
+            remembered=self._remembered,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -452,7 +453,9 @@ class Lifecycle:
             over = state is RecordState.FINISHED
             kept = self.instruments.contents_to_keep(plan) if over else {}
             evidence = self.instruments.evidence_to_keep(plan) if over else {}
-            record = session.finish(state, now=self.clock(), contents=kept, evidence=evidence)
+            record = session.finish(
+                state, now=self.clock(), contents=kept, evidence=evidence, order=[action.key for action in plan.actions]
+            )
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
@@ -487,6 +490,11 @@ class Lifecycle:
         eyes = Telling(self.reader, self.instruments.told)
         writer = Informed(self.registry, self.instruments.told)
         return Hands(self.config, writer, eyes, self.http, self.clock, executors)
+
+    @cached_property
+    def _remembered(self) -> dict[object, object]:
+        """What gates found out in this run."""
+        return {}
 
     @property
     def reader(self) -> RegistryReader:

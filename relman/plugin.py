@@ -15,7 +15,14 @@ from relman.errors import (
     Unequipped,
 )
 from relman.git import Checkout, GitFailed, checkout_at
-from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
+from relman.handwritten import (
+    Fragment,
+    KnownIssue,
+    KnownIssues,
+    dropped_issues,
+    fragments_between,
+    known_issues_at,
+)
 from relman.hookspecs import (
     ActionsContext,
     ChannelExecutor,
@@ -35,8 +42,11 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
+from relman.process import run_to_end as run_program_to_end
+from relman.redaction import redact
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
@@ -75,6 +85,7 @@ __all__ = [
     "NotFound",
     "NotShown",
     "Passing",
+    "ProgramEnded",
     "ProgramFailed",
     "RegistryReader",
     "RegistryWriter",
@@ -91,6 +102,7 @@ __all__ = [
     "attached_contents",
     "checkout_at",
     "copy_evidence",
+    "dropped_issues",
     "embedded_contents",
     "first_missing",
     "fragments_between",
@@ -98,6 +110,8 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "redact",
     "run_program",
+    "run_program_to_end",
     "skopeo_version",
 ]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from relman import redaction
 from relman.errors import Unequipped
 from relman.hookspecs import HttpResponse
-from relman.http import Answer, Client
+from relman.http import BODY_LIMIT, Answer, Client
 from relman.settings import Secret
 
 REDIRECTS = 3
@@ -25,11 +25,27 @@ class ReadingWeb:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def get(
-        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: timedelta = timedelta(seconds=30)
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+        limit: int = BODY_LIMIT,
     ) -> HttpResponse:
         """GET, retried where that may help; any status is an answer."""
         seconds = timeout.total_seconds()
-        return response(self.http.request("GET", url, headers=headers, cut=True, timeout=seconds, redirects=REDIRECTS))
+        return response(
+            self.http.request(
+                "GET",
+                url,
+                headers=headers,
+                limit=limit,
+                cut=True,
+                timeout=seconds,
+                within=seconds,
+                redirects=REDIRECTS,
+            )
+        )
 
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on."""

@@ -88,7 +88,7 @@ class Remembering:
     def tags_moved(self, *, now: datetime) -> None:
         self.log.append("tags moved")
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Any = None, evidence: Any = None) -> Record:
+    def finish(self, state: RecordState, *, now: datetime, **more: Any) -> Record:
         raise NotImplementedError("acting does not finish")
 
     def _note(self, receipt: Receipt) -> None:

@@ -20,6 +20,7 @@ from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.gates import Override, OverrideRequest, State
 from relman.model.plan import Plan, Stage
+from relman.model.release import release_marker
 from relman.render.escaping import code, escape, sentence
 
 
@@ -181,8 +182,11 @@ def _bold(text: str) -> str:
 
 
 def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
-    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes."""
-    lines = [f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
+    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes.
+
+    Its first line, which nobody sees, says which release that is: the gate `approvals` looks for it.
+    """
+    lines = [release_marker(plan.id), f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
     lines += gate_markdown(plan.gates, plan.overrides, walk.clock())
     if plan.assumed:
         lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]
