@@ -453,7 +453,9 @@ class Lifecycle:
             over = state is RecordState.FINISHED
             kept = self.instruments.contents_to_keep(plan) if over else {}
             evidence = self.instruments.evidence_to_keep(plan) if over else {}
-            record = session.finish(state, now=self.clock(), contents=kept, evidence=evidence)
+            record = session.finish(
+                state, now=self.clock(), contents=kept, evidence=evidence, order=[action.key for action in plan.actions]
+            )
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:

@@ -88,7 +88,7 @@ class Remembering:
     def tags_moved(self, *, now: datetime) -> None:
         self.log.append("tags moved")
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Any = None) -> Record:
+    def finish(self, state: RecordState, *, now: datetime, **more: Any) -> Record:
         raise NotImplementedError("acting does not finish")
 
     def _note(self, receipt: Receipt) -> None:
@@ -687,12 +687,13 @@ def met(*names: str) -> dict[str, list[Step]]:
 
 
 def test_tags_of_a_stage_move_a_few_at_a_time_after_the_first_one_and_dated_tags_after_all_of_them() -> None:
-    session, executor = Remembering(), Together()
+    session, executor, reported = Remembering(), Together(), list[str]()
     world = World({**met(*STREAM[1 : WORKERS + 1]), **met(*STREAM[WORKERS + 1 :]), **met(*DATED[:WORKERS])})
 
-    outcome = run(MANY, session, world, executor)
+    outcome = run(MANY, session, world, executor, reported=reported)
 
     assert [receipt.action for receipt in outcome.receipts] == [*STREAM, *DATED]
+    assert reported == [f"done {name}" for name in (*STREAM, *DATED)]
     assert set(states(outcome).values()) == {DONE}
     assert executor.most == WORKERS
     assert session.log[:2] == ["attempt tag:0", "done tag:0"]

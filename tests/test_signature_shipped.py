@@ -185,7 +185,9 @@ def test_a_plan_pins_what_the_policy_asked_for_and_names_no_file_of_this_machine
         plan = walk.plan(walk.config.stream("stable"))
 
     (verify,) = [action for action in plan.actions if action.kind == "verify"]
-    (demand,) = verify.payload["demands"]  # type: ignore[misc, attr-defined]
+    demands = verify.payload["demands"]
+    assert isinstance(demands, list | tuple)
+    (demand,) = demands
     assert demand["requirements"][0]["keys"] == [ALICE.pem]
     assert "/tmp" not in json.dumps(verify.payload)
 

@@ -52,12 +52,13 @@ class Session(Protocol):
         now: datetime,
         contents: Mapping[str, bytes] | None = None,
         evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+        order: Sequence[str] = (),
     ) -> Record:
         """Write what became of the release, and let go of it.
 
         ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff, ``evidence`` what is
-        attached to each variant's image, by variant, for audits. A finish that fails
-        leaves all in the journal; it may be called again.
+        attached to each variant's image, by variant, for audits; ``order`` the keys of the plan's actions.
+        A finish that fails leaves all in the journal; it may be called again.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -117,13 +117,14 @@ class FolderSession:
         now: datetime,
         contents: Mapping[str, bytes] | None = None,
         evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+        order: Sequence[str] = (),
     ) -> Record:
         """Write what became of the release, and let go of it. May be called again after it failed."""
         self._must_be_open()
 
         def change() -> Record:
             self._must_hold()
-            record = self._put(self._final(state, now, contents or {}, evidence or {}))
+            record = self._put(_in_order(self._final(state, now, contents or {}, evidence or {}), order))
             self._prune_quietly()
             return record
 
@@ -211,6 +212,13 @@ class FolderSession:
             raise RelmanError(f"release `{self._record.name}` is finished: nothing more can be noted of it")
 
 
+def _in_order(record: Record, order: Sequence[str]) -> Record:
+    """Receipts as their actions stand in the plan: tags that move together are noted as they are answered."""
+    place = {key: number for number, key in enumerate(order)}
+    receipts = sorted(record.receipts, key=lambda receipt: place.get(receipt.key, len(place)))
+    return replace(record, receipts=tuple(receipts))
+
+
 class FinishedSession:
     """What `begin` answers for a release that was finished before: it holds nothing, and refuses to write."""
 
@@ -239,6 +247,7 @@ class FinishedSession:
         now: datetime,
         contents: Mapping[str, bytes] | None = None,
         evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+        order: Sequence[str] = (),
     ) -> Record:
         """Refuse, except to finish what is finished."""
         if state is not RecordState.FINISHED:

@@ -72,6 +72,8 @@ class _Run:
     failures: dict[str, RelmanError] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
     over: bool = False
+    turns: list[Action] = field(default_factory=list)
+    """Of several at once, those whose turn to be told of has not come: people read them in the plan's order."""
 
     @property
     def stopped(self) -> RelmanError | None:
@@ -102,12 +104,15 @@ class _Run:
 
     def settle_together(self, several: Sequence[Action]) -> None:
         """Settle actions a few at a time. What ends the run ends it for all: nobody notes anything after that."""
+        self.turns = list(several)
         try:
             together(self.settle, several, WORKERS)
         except BaseException:
             with self.lock:
                 self.over = True
             raise
+        finally:
+            self.turns = []
 
     def settle(self, action: Action) -> None:
         """Try an action that is not settled, unless something holds it back, and note what came of it."""
@@ -115,6 +120,8 @@ class _Run:
             known = self.session.record.receipt(action.key)
             if known and known.settled:
                 self.receipts[action.key] = known
+                self.turns = [turn for turn in self.turns if turn is not action]
+                self._tell()
                 return
             if (why_not := self._held_back(action)) is not None:
                 self._note(action, _skipped(action, known, why_not))
@@ -149,7 +156,14 @@ class _Run:
         receipt = replace(receipt, at=self.tools.clock())
         self.receipts[action.key] = receipt
         self.session.receipt(receipt)
-        self.tools.report(action, receipt)
+        if not self.turns:
+            self.tools.report(action, receipt)
+        self._tell()
+
+    def _tell(self) -> None:
+        while self.turns and self.turns[0].key in self.receipts:
+            turn = self.turns.pop(0)
+            self.tools.report(turn, self.receipts[turn.key])
 
     def _held_back(self, action: Action) -> str | None:
         """Why an action is not tried: what it needs is not done, or moving tags has stopped."""
