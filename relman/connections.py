@@ -17,7 +17,8 @@ from relman.curl import shown
 from relman.errors import AnswerLost, Malformed, Passing, RelmanError
 from relman.redaction import redact
 
-_PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie"})
+_PUBLIC = frozenset({"accept", "accept-encoding", "content-length", "content-type", "range", "user-agent"})
+"""What may be said to a host that a redirect leads to: credentials come in headers of any name."""
 
 
 class Untrusted(RelmanError):
@@ -140,7 +141,7 @@ def redirected(
         raise Malformed(f"`{old.netloc}` redirects to `{shown(target)}`, which is not protected by TLS")
     if new[:2] == old[:2]:
         return target, dict(headers)
-    return target, {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
+    return target, {name: value for name, value in headers.items() if name.lower() in _PUBLIC}
 
 
 def explain(broken: Broken, method: str, url: str, *, writes: bool, doubtful: bool) -> RelmanError:

@@ -13,7 +13,7 @@ plugin and the hook (in `relman_gates` it closes the gate instead). A hook is ca
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -207,7 +207,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer of a service: its body is cut at one MiB."""
+    """An answer of a service: its body is cut at one MiB where nothing else was asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -218,12 +218,17 @@ class Web(Protocol):
     """Reads over HTTP, for gates that ask somebody else."""
 
     def get(
-        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: timedelta = timedelta(seconds=30)
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+        limit: int = 1024 * 1024,
     ) -> HttpResponse:
         """GET, retried where that may help, for ``timeout`` at most; any status is an answer.
 
-        Redirects are followed; credentials stay with the host that they were meant for. Raises `Passing` where no
-        answer came.
+        A body longer than ``limit`` bytes is cut there. Redirects are followed; ``headers`` stay with the host that
+        they were meant for. Raises `Passing` where no answer came.
         """
 
     def reveal(self, secret: object, /) -> str:
@@ -245,6 +250,8 @@ class GatesContext:
     those of the stream and of its variants. ``signature`` is what `[signature]` asks for, `None` where there is no such
     table. ``by`` says who asks for the release. ``folder`` is where relative paths begin and programs run, ``checkout``
     the git repository, ``known_issues`` the folder in it, ``repository_url`` its page. ``tables`` reads a rule's table.
+    ``remembered`` is what plugins found out about a digest in this run, each under a key of its own: what takes long is
+    not done again before the first write.
     """
 
     release: Release
@@ -268,6 +275,7 @@ class GatesContext:
     known_issues: str | None = None
     repository_url: str | None = None
     tables: Callable[[GateRule, type[Any]], Any] = _as_written
+    remembered: MutableMapping[object, object] = field(default_factory=dict)
 
     def of_type(self, type: str) -> tuple[GateRule, ...]:
         """The rules that are asked of gates of that type."""
@@ -355,7 +363,7 @@ class ActionsContext:
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
-    from. A channel that can may post its own beneath.
+    from. A channel that can may post its own beneath. ``registry`` is there to look at.
     """
 
     release: Release
@@ -366,6 +374,7 @@ class ActionsContext:
     signature: SignatureRule | None = None
     page: str | None = None
     earlier: Mapping[str, Receipt] = field(default_factory=dict)
+    registry: RegistryReader | None = None
 
 
 @hookspec
@@ -441,6 +450,10 @@ class Executor(Protocol[R, W]):
 
     kind: str
     scope: Literal["registry", "channel"]
+    # One whose actions of the stages `promote` and `seal` may go a few at a time says so: `concurrent = True`. Its
+    # methods are then called from several threads. One that needs more than a registry has
+    # `ready(actions, reader) -> Iterable[str]`: asked before the first write, for all actions of its kind that are
+    # left, it says how they would be done, and raises `Unequipped` where they cannot.
 
     def describe(self, action: Action) -> str:
         """One line for people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,8 +20,11 @@ from relman.model.changelog import Changelog
 from relman.model.contents import Capability, Contents
 from relman.model.gates import Override
 from relman.model.oci import Digest, Image, Platform, Reference
-from relman.model.plan import Plan
-from relman.model.record import Record
+from relman.model.plan import Plan, PlannedVariant
+from relman.model.record import Record, RecordedEvidence
+from relman.model.release import Release
+from relman.model.rollback import Rollback
+from relman.registry.evidence import evidence_of
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
 from relman.registry.readonly import ReadOnly
@@ -28,11 +32,12 @@ from relman.registry.remembering import Past, Remembering
 from relman.walk.comparing import Comparer
 from relman.walk.inspect import Inspector
 from relman.walk.resolve import Resolver
-from relman.walk.tags import TagBook
+from relman.walk.tags import TagBook, in_parallel
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import Banner, NotesRenderer, Templates
     from relman.render.measuring import Measuring
+    from relman.signing.keys import Signer
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,40 @@ class Instruments:
             kept[variant.name] = contents_bytes(lists)
         return kept
 
+    def evidence_to_keep(self, plan: Plan) -> Mapping[str, tuple[RecordedEvidence, ...]]:
+        """What is attached to each variant's image now. Where that cannot be read, nothing is kept of it."""
+
+        def one(variant: PlannedVariant) -> tuple[RecordedEvidence, ...] | None:
+            try:
+                found = evidence_of(self.reader, variant.reference)
+            except RelmanError:
+                return None
+            return tuple(
+                RecordedEvidence(
+                    piece.subject,
+                    piece.descriptor.digest,
+                    piece.descriptor.artifact_type or piece.descriptor.media_type,
+                    piece.tag,
+                )
+                for piece in found
+            )
+
+        found = in_parallel(one, plan.variants, workers=4)
+        return {v.name: kept for v, kept in zip(plan.variants, found, strict=True) if kept is not None}
+
+    # ------------------------------------------------------------------------------------------ signatures
+
+    def signer(self) -> Signer | None:
+        """Who signs statements, as `[record]` has it; `None` where nobody does. Raises `Unequipped`."""
+        return self._signer if self.config.signing else None
+
+    @cached_property
+    def _signer(self) -> Signer:
+        from relman.signing.signers import signer_of
+
+        assert self.config.signing
+        return signer_of(self.config.signing, os.environ)
+
     # ----------------------------------------------------------------------------------------------- texts
 
     @cached_property
@@ -159,6 +198,23 @@ class Instruments:
         from relman.render.measuring import Measuring
 
         return Measuring(renderer)
+
+    def rollback_renderer(
+        self, changelog: Changelog, release: Release, rollback: Rollback, stays: Sequence[str]
+    ) -> tuple[NotesRenderer, Changelog]:
+        """Renders what is told of a rollback, and the changelog as it is told; ``stays`` are tags that do not move."""
+        from relman.render.rollback import RollbackRenderer, Withdrawn, told
+
+        images = tuple(
+            {"name": one.variant.name, "repository": str(one.place.repository), "digest": str(one.image.digest)}
+            for one in release.candidates
+        )
+        withdrawn = Withdrawn(
+            release.previous or "", release.version, rollback.reason, rollback.by, images, tuple(stays)
+        )
+        said = told(changelog, withdrawn)
+        extra = {"authors": self.config.notes.authors, "id": release.id}
+        return RollbackRenderer(self.templates, said, withdrawn, extra, self.config.links), said
 
     # --------------------------------------------------------------------------------------------- records
 

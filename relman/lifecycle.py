@@ -42,8 +42,10 @@ from relman.model.rollback import Rollback
 from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
+from relman.registry.remembering import Informed, Telling
 from relman.walk import acting, announcing, composing, gating, observing, planning, rehearsing, statement, withdrawing
 from relman.walk import rollback as going_back
+from relman.walk.attested import signed_envelope
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Facts, Images, Published
 from relman.walk.audit.rhythm import standstill
@@ -51,12 +53,16 @@ from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
+from relman.walk.probing import Ability, Probes, probe, require_able
 from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
+from relman.walk.trying import Tools
+from relman.walk.wholeness import check_whole
 from relman.web import ReadingWeb
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import Banner, NotesRenderer, Templates
+    from relman.signing.keys import PublicKey
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
@@ -168,6 +174,7 @@ class Lifecycle:
             known_issues=self.config.notes.known_issues,
             repository_url=self.config.repository_url,
             tables=table_of_gate,
+            remembered=self._remembered,
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
@@ -221,7 +228,8 @@ class Lifecycle:
     ) -> Plan | None:
         """The way back to the release ``to``, else to the one before; `None` where that was gone already.
 
-        Only tags move: nothing is published or announced, and what cannot be compared holds up nothing.
+        Tags move, and channels that announce are told so; nothing is published, and what cannot be compared holds up
+        nothing.
         """
         records = self.ledger.records(stream.name)
         self._refuse_half_done(stream)
@@ -239,24 +247,27 @@ class Lifecycle:
         gates = self.gate(release, None, rollback=True)
         by_hand, unused = gating.granted(overrides, gates, self.clock())
         renderer = self.renderer(changelog, release.id, overrides=by_hand)
-        silent = replace(self.config, channels=())
+        withdrawal = Rollback(current.id, target.id, reason, by)
+        left = way.left(stream, current, release.candidates)
+        telling, said = self.instruments.rollback_renderer(changelog, release, withdrawal, left)
+        heard = replace(self.config, channels=tuple(one for one in self.config.channels if one.kind == "announce"))
         made = planning.make_plan(
             replace(release, assumed=release.assumed + unused),
             changelog,
             gates,
-            [one for one in self._actions(release, changelog, renderer, silent) if one.stage <= Stage.SEAL],
+            [one for one in self._actions(release, said, telling, heard) if one.stage is not Stage.PUBLISH],
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
             now=max(self.clock(), current.created + timedelta(seconds=1)),
             overrides=by_hand,
-            rollback=Rollback(current.id, target.id, reason, by),
+            rollback=withdrawal,
         )
         return self._stating(made, stream)
 
     def _stating(self, plan: Plan, stream: Stream) -> Plan:
         wanted = self.config.attach and stream.source is not None
-        return statement.with_statements(plan) if wanted else plan
+        return statement.with_statements(plan, self.config.signing) if wanted else plan
 
     def _actions(
         self, release: Release, changelog: Changelog, renderer: NotesRenderer, config: Config
@@ -271,7 +282,15 @@ class Lifecycle:
             earlier = dict(announcing.followed_up(release, source, self.instruments.plan_of))
         measuring = self.instruments.measuring(renderer)
         context = hookspecs.ActionsContext(
-            release, stream, changelog, measuring, settings, self.config.signature, page, earlier
+            release,
+            stream,
+            changelog,
+            measuring,
+            settings,
+            self.config.signature,
+            page,
+            earlier,
+            registry=self.reader,
         )
         return tuple(map(measuring.noting, self._asked(hookspecs.relman_actions, context)))
 
@@ -368,6 +387,13 @@ class Lifecycle:
             raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
         return statement.statement_bytes(plan, record, variant)
 
+    def signed_statement(self, record: Record, variant: str, key: PublicKey) -> bytes:
+        """The statement that is attached to a variant's image, as the DSSE envelope that the owner of ``key`` signed.
+
+        Raises `NotFound` where none is attached, `Malformed` where it is not signed with that key or says otherwise.
+        """
+        return signed_envelope(self.reader, record, variant, key)
+
     def yankable(self, stream: Stream, version: str) -> Record:
         """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
         return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self.instruments.plan_of)
@@ -402,6 +428,12 @@ class Lifecycle:
             for one in held
         )
 
+    def abilities(self, plan: Plan, known: Sequence[Receipt] = ()) -> tuple[Ability, ...]:
+        """How what is left of ``plan`` would be done from this machine, and what keeps it from that."""
+        hands = self.hands
+        probes = Probes(hands.executors, hands.eyes, self.registry.require_push, self.instruments.signer)
+        return probe(plan, known, probes)
+
     # ------------------------------------------------------------------------------------------------- act
 
     def apply(self, plan: Plan, report: Callable[[Action, Receipt], None]) -> tuple[Record, acting.Outcome | None]:
@@ -416,7 +448,9 @@ class Lifecycle:
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
+        require_able(self.abilities(plan, before.receipts if before else ()))
         gates = self._check_gates_again(plan, before)
+        check_whole(plan, self.instruments.told, before.receipts if before else ())
         content = plan_bytes(plan)
         session = self.ledger.begin(
             replace(planning.record_of(plan, plan_digest(content)), gates=gates),
@@ -482,18 +516,17 @@ class Lifecycle:
         finally:
             announcer.finish(lambda: self.instruments.contents_to_keep(plan))
 
-    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> acting.Tools:
-        return acting.Tools(
+    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> Tools:
+        return Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
             writer=self.hands.hands,
             clock=self.clock,
             report=report,
-            elsewhere=session.elsewhere,
-            filled=lambda action, record: statement.filled(plan, action, record),
+            filled=lambda action, record: statement.filled(plan, action, record, self.instruments.signer),
         )
 
-    def _act(self, plan: Plan, session: Session, tools: acting.Tools) -> tuple[Record, acting.Outcome]:
+    def _act(self, plan: Plan, session: Session, tools: Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
         try:
             if plan.rollback:
@@ -504,8 +537,10 @@ class Lifecycle:
             outcome = acted
         finally:
             state = outcome.state if outcome else acting.state_after_exception(plan, session.record.receipts)
-            kept = self.instruments.contents_to_keep(plan) if state is RecordState.FINISHED else {}
-            record = session.finish(state, now=self.clock(), contents=kept)
+            over = state is RecordState.FINISHED
+            kept = self.instruments.contents_to_keep(plan) if over else {}
+            evidence = self.instruments.evidence_to_keep(plan) if over else {}
+            record = session.finish(state, now=self.clock(), contents=kept, evidence=evidence)
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
@@ -537,7 +572,14 @@ class Lifecycle:
     def hands(self) -> Hands:
         """What executors act with."""
         executors = partial(self.plugins.ask, hookspecs.relman_executors)
-        return Hands(self.config, self.registry, self.reader, self.http, self.clock, executors)
+        eyes = Telling(self.reader, self.instruments.told)
+        writer = Informed(self.registry, self.instruments.told)
+        return Hands(self.config, writer, eyes, self.http, self.clock, executors)
+
+    @cached_property
+    def _remembered(self) -> dict[object, object]:
+        """What gates found out in this run."""
+        return {}
 
     @property
     def reader(self) -> RegistryReader:

@@ -15,7 +15,14 @@ from relman.errors import (
     Unequipped,
 )
 from relman.git import Checkout, GitFailed, checkout_at
-from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
+from relman.handwritten import (
+    Fragment,
+    KnownIssue,
+    KnownIssues,
+    dropped_issues,
+    fragments_between,
+    known_issues_at,
+)
 from relman.hookspecs import (
     ActionsContext,
     ChannelExecutor,
@@ -35,13 +42,17 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
+from relman.process import run_to_end as run_program_to_end
+from relman.redaction import redact
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
+from relman.registry.skopeo import version as skopeo_version
 from relman.settings import ChannelSettings, Duration, PublishSettings, Secret, Table
 
 __all__ = [
@@ -74,6 +85,7 @@ __all__ = [
     "NotFound",
     "NotShown",
     "Passing",
+    "ProgramEnded",
     "ProgramFailed",
     "PublishSettings",
     "RegistryReader",
@@ -91,6 +103,7 @@ __all__ = [
     "attached_contents",
     "checkout_at",
     "copy_evidence",
+    "dropped_issues",
     "embedded_contents",
     "first_missing",
     "fragments_between",
@@ -98,5 +111,8 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "redact",
     "run_program",
+    "run_program_to_end",
+    "skopeo_version",
 ]

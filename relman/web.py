@@ -11,7 +11,7 @@ from relman import redaction
 from relman.deadline import Deadline
 from relman.errors import Unequipped
 from relman.hookspecs import HttpResponse
-from relman.http import Answer, Client
+from relman.http import BODY_LIMIT, Answer, Client
 from relman.settings import Secret
 
 REDIRECTS = 3
@@ -26,7 +26,12 @@ class ReadingWeb:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def get(
-        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: timedelta = timedelta(seconds=30)
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+        limit: int = BODY_LIMIT,
     ) -> HttpResponse:
         """GET, retried where that may help; any status is an answer."""
         seconds = timeout.total_seconds()
@@ -34,6 +39,7 @@ class ReadingWeb:
             "GET",
             url,
             headers=headers,
+            limit=limit,
             cut=True,
             timeout=seconds,
             redirects=REDIRECTS,

@@ -217,6 +217,9 @@ class Counting:
     def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
         return self.inner.blob(repository, digest, limit=limit)
 
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        return None
+
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         return self.inner.has_blob(repository, digest)
 

@@ -23,6 +23,7 @@ TOOLS = {
     "rpmbuild": "tests that build rpm packages",
     "skopeo": "tests that copy and read images with skopeo",
     "synapse_homeserver": "tests that post to a real server of Matrix (`./dev test --peers` installs it)",
+    "ssh-keygen": "tests that sign approvals",
     "syft": "tests that compare with syft's rows (`./dev test --peers` builds it)",
     "zstd": "tests that compress with zstd itself",
 }

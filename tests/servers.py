@@ -281,6 +281,15 @@ def once(pattern: str, act: Callable[[Callable[[], Reply]], Reply], *, times: in
     return fault
 
 
+def _part(claims: dict[str, object]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+
+def _access(scope: str) -> dict[str, object]:
+    kind, name, actions = scope.split(":")
+    return {"type": kind, "name": name, "actions": actions.split(",")}
+
+
 class Front(Scripted):
     """A proxy before a registry. With ``users`` it demands Bearer tokens; with ``cdn`` blobs are redirected there.
 
@@ -294,6 +303,7 @@ class Front(Scripted):
         self.users = users
         self.faults: list[Fault] = []
         self.uses = uses
+        self.tells = False  # whether tokens say what they are good for, as those of Docker Hub and Harbor do
         self.tokens: dict[str, tuple[set[str], list[int]]] = {}
         self.token_requests: list[Asked] = []
         self.leaks: list[Asked] = []
@@ -345,6 +355,8 @@ class Front(Scripted):
         granted = {scope if user else scope.replace("pull,push", "pull") for scope in scopes}
         with self._lock:
             token = f"composed-token-{len(self.tokens)}"
+            if self.tells:
+                token = f"{_part({'alg': 'none', 'kid': token})}.{_part({'access': [*map(_access, granted)]})}.signed"
             self.tokens[token] = (granted, [self.uses])
         return Reply(200, {}, json.dumps({"token": token, "expires_in": 300}).encode())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +21,8 @@ from relman.model.oci import Digest
 from relman.model.plan import Action, Plan, Stage, action_key, ordered
 from relman.model.record import Attempt, Lease, Receipt, ReceiptState, Record, RecordState, Unknown
 from relman.model.streams import OnFailure
-from relman.walk.acting import WAITS, Outcome, Tools, act, state_so_far
+from relman.walk.acting import WORKERS, Outcome, act, state_so_far
+from relman.walk.trying import WAITS, Tools
 
 NOON = datetime(2026, 7, 6, 12, tzinfo=UTC)
 DONE, ADOPTED, SKIPPED, FAILED, UNKNOWN = (
@@ -73,7 +76,6 @@ class Remembering:
     log: list[str] = field(default_factory=list)
     finished: bool = False
     taken_over: Lease | None = None
-    elsewhere: bool = False
 
     def attempt(self, attempt: Attempt) -> None:
         self.log.append(f"attempt {attempt.action}")
@@ -198,19 +200,17 @@ def run(
     world: World,
     *executors: Fake,
     on_failure: OnFailure = OnFailure.FORWARD,
-    elsewhere: bool = False,
     reported: list[str] | None = None,
+    report: Callable[[Action, Receipt], None] | None = None,
 ) -> Outcome:
     known: dict[str, Executor[Any, Any]] = {e.kind: e for e in executors or (Fake("blind"), Fake("readable"))}
+    said = [] if reported is None else reported
     tools = Tools(
         executors=known,
         reader=lambda action, executor: world,
         writer=lambda action, executor: world,
         clock=lambda: NOON,
-        report=lambda action, receipt: (
-            None if reported is None else reported.append(f"{receipt.state} {action.target}")
-        ),
-        elsewhere=elsewhere,
+        report=report or (lambda action, receipt: said.append(f"{receipt.state} {action.target}")),
     )
     return act(plan, session, tools, on_failure)
 
@@ -297,8 +297,9 @@ def test_an_effect_happens_at_most_once_whatever_is_known_of_it(
     """``there``: it happened already, in a try of which ``known`` is what is noted."""
     world = World(effects=["x"] if there else [])
     session = knowing(("x", known)) if known else Remembering()
+    session.record = replace(session.record, elsewhere=elsewhere)
 
-    (receipt,) = run(plan_of(action("x", kind=kind)), session, world, elsewhere=elsewhere).receipts
+    (receipt,) = run(plan_of(action("x", kind=kind)), session, world).receipts
 
     assert receipt.state is state
     assert world.effects == (["x"] if there or tried else [])
@@ -642,6 +643,180 @@ def test_announcements_that_fail_put_nothing_back() -> None:
     assert (world.undone, outcome.restored, outcome.state) == ([], False, RecordState.PARTIAL)
 
 
+# ------------------------------------------------------------------------------------------ several at once
+
+
+@dataclass
+class Together(Fake):
+    """An executor for tags that may move a few at a time; ``most`` is how many did."""
+
+    kind: str = "readable"
+    concurrent: bool = True
+    under_way: int = 0
+    most: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def apply(self, action: Action, writer: World) -> Receipt:
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        try:
+            return writer.step(action)
+        finally:
+            with self.lock:
+                self.under_way -= 1
+
+
+STREAM = [f"tag:{number}" for number in range(2 * WORKERS + 1)]
+DATED = [f"dated:{number}" for number in range(WORKERS + 1)]
+MANY = plan_of(
+    *(action(name, Stage.PROMOTE, kind="readable") for name in STREAM),
+    *(action(name, Stage.SEAL, kind="readable", needs=STREAM) for name in DATED),
+)
+
+
+def met(*names: str) -> dict[str, list[Step]]:
+    """A script in which the actions called so wait for each other."""
+    barrier = threading.Barrier(len(names), timeout=10)
+
+    def step(world: World, action: Action) -> Receipt:
+        barrier.wait()
+        return ok(world, action)
+
+    return {name: [step] for name in names}
+
+
+def test_tags_of_a_stage_move_a_few_at_a_time_after_the_first_one_and_dated_tags_after_all_of_them() -> None:
+    session, executor = Remembering(), Together()
+    world = World({**met(*STREAM[1 : WORKERS + 1]), **met(*STREAM[WORKERS + 1 :]), **met(*DATED[:WORKERS])})
+
+    outcome = run(MANY, session, world, executor)
+
+    assert [receipt.action for receipt in outcome.receipts] == [*STREAM, *DATED]
+    assert set(states(outcome).values()) == {DONE}
+    assert executor.most == WORKERS
+    assert session.log[:2] == ["attempt tag:0", "done tag:0"]
+    tags = session.log[: 2 * len(STREAM)]
+    assert sorted(tags) == sorted(f"{what} {name}" for name in STREAM for what in ("attempt", "done"))
+    assert all(session.log.index(f"attempt {name}") < session.log.index(f"done {name}") for name in (*STREAM, *DATED))
+
+
+@pytest.mark.parametrize("on_failure", OnFailure)
+def test_after_the_first_failure_no_tag_is_begun_and_those_under_way_are_noted(on_failure: OnFailure) -> None:
+    under_way = STREAM[1 : WORKERS + 1]
+    failing, *others = under_way
+    barrier, failed = threading.Barrier(WORKERS, timeout=10), threading.Event()
+
+    def fails(world: World, action: Action) -> None:
+        barrier.wait()
+        raise Passing("busy")
+
+    def goes_on(world: World, action: Action) -> Receipt:
+        barrier.wait()
+        assert failed.wait(10)
+        return ok(world, action)
+
+    def report(action: Action, receipt: Receipt) -> None:
+        if receipt.state is FAILED:
+            failed.set()
+
+    session, world = Remembering(), World({failing: [fails], **{name: [goes_on] for name in others}})
+
+    outcome = run(MANY, session, world, Together(), on_failure=on_failure, report=report)
+
+    assert [line for line in session.log if line.startswith("attempt")] == [f"attempt {STREAM[0]}"] + [
+        f"attempt {name}" for name in sorted(under_way, key=lambda n: session.log.index(f"attempt {n}"))
+    ]
+    moved = {STREAM[0], *others}
+    if on_failure is OnFailure.FORWARD:
+        assert {name for name, state in states(outcome).items() if state is DONE} == moved
+        assert outcome.state is RecordState.PARTIAL
+    else:
+        assert (set(world.undone), world.effects, outcome.restored) == (moved, [], True)
+        assert outcome.state is RecordState.INTENDED
+    assert (states(outcome)[failing], outcome.stopped and outcome.stopped.exit_code) == (FAILED, 75)
+
+
+def test_of_several_failures_at_once_the_first_in_the_plan_decides_the_exit_code() -> None:
+    barrier = threading.Barrier(2, timeout=10)
+
+    def at_once(error: RelmanError) -> Step:
+        def step(world: World, action: Action) -> None:
+            barrier.wait()
+            raise error
+
+        return step
+
+    world = World({STREAM[1]: [at_once(GateClosed("no"))], STREAM[2]: [at_once(Passing("busy"))]})
+
+    assert isinstance(run(MANY, Remembering(), world, Together()).stopped, GateClosed)
+
+
+def test_an_interruption_ends_it_at_once_and_nothing_is_noted_after_it() -> None:
+    session, let_go, ended = Remembering(), threading.Event(), threading.Semaphore(0)
+    barrier = threading.Barrier(WORKERS, action=_thread.interrupt_main, timeout=10)
+
+    def hangs(world: World, action: Action) -> Receipt:
+        try:
+            barrier.wait()
+            assert let_go.wait(10)
+            return ok(world, action)
+        finally:
+            ended.release()
+
+    under_way = STREAM[1 : WORKERS + 1]
+    world = World({name: [hangs] for name in under_way})
+    with pytest.raises(KeyboardInterrupt):
+        run(MANY, session, world, Together())
+    known = session.record.receipts
+    let_go.set()
+    for _ in under_way:
+        assert ended.acquire(timeout=10)
+
+    outcome = run(MANY, session, World(effects=world.effects), Together())
+
+    assert {r.action: r.state for r in known} == {STREAM[0]: DONE, **dict.fromkeys(under_way, UNKNOWN)}
+    assert set(states(outcome).values()) == {DONE}
+    assert {r.action for r in outcome.receipts if r.detail == "tried before; read back"} == set(under_way)
+
+
+def test_what_cannot_be_noted_is_not_tried_and_stops_the_tags() -> None:
+    class Full(Remembering):
+        def attempt(self, attempt: Attempt) -> None:
+            if attempt.action == STREAM[3]:
+                raise RelmanError("no space left")
+            super().attempt(attempt)
+
+    session, world = Full(), World()
+
+    outcome = run(MANY, session, world, Together())
+
+    assert (states(outcome)[STREAM[3]], outcome.stopped and outcome.stopped.message) == (FAILED, "no space left")
+    assert STREAM[3] not in world.effects
+    assert not set(DATED) & set(world.effects)
+
+
+# -------------------------------------------------------------------------------------- what is not forgotten
+
+
+def test_what_a_run_may_have_tried_is_not_forgotten_by_one_that_stops_before_it() -> None:
+    plan = plan_of(*TAGS, action("forum"))
+    session = knowing(("forum", UNKNOWN))
+
+    run(plan, session, World({"tag:a": [refused]}))
+    outcome = run(plan, session, World())
+
+    assert states(outcome)["forum"] is UNKNOWN
+
+
+def test_with_restore_a_release_that_adopted_one_tag_and_moved_the_others_back_is_only_intended() -> None:
+    world = World({"dated": [refused]}, effects=["tag:b"])
+
+    outcome = run(plan_of(*TAGS), Remembering(), world, on_failure=OnFailure.RESTORE)
+
+    assert (states(outcome)["tag:b"], outcome.restored, outcome.state) == (ADOPTED, True, RecordState.INTENDED)
+
+
 # ------------------------------------------------------------------------------------------- where it stands
 
 
@@ -652,7 +827,7 @@ def test_announcements_that_fail_put_nothing_back() -> None:
         ({"copy": DONE}, RecordState.INTENDED),
         ({"copy": DONE, "tag:a": FAILED, "tag:b": SKIPPED}, RecordState.INTENDED),
         ({"copy": DONE, "tag:a": UNKNOWN}, RecordState.PARTIAL),
-        ({"copy": DONE, "tag:a": ADOPTED}, RecordState.PARTIAL),
+        ({"copy": DONE, "tag:a": ADOPTED}, RecordState.INTENDED),  # it was so before: this release moved nothing
         ({"copy": DONE, "tag:a": DONE, "tag:b": DONE, "dated": DONE, "notes": DONE}, RecordState.PARTIAL),
         (
             {"copy": DONE, "tag:a": DONE, "tag:b": DONE, "dated": DONE, "notes": DONE, "forum": UNKNOWN},

@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from relman.cli.audit import _text as audit_text
 from relman.cli.audit import exit_code
 from relman.documents.audit import audit_document
 from relman.documents.plan import plan_from_bytes
@@ -28,6 +30,7 @@ from relman.walk.audit import records as of_records
 from relman.walk.audit import texts as of_texts
 from relman.walk.audit.facts import Answer, Facts, Images, Published
 from relman.walk.tags import TagBook
+from tests.test_evidence import signed_by_tag
 from tests.walking import MONDAY, PREFIX, World
 
 DAY = timedelta(days=1)
@@ -64,8 +67,8 @@ NAMES = ("os", "dx")
 class Shop(MemoryRegistry):
     """A registry in which things get lost."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, referrers_api: bool = True) -> None:
+        super().__init__(referrers_api=referrers_api)
         self.lost: set[Digest] = set()
         self.bare: set[Digest] = set()
         self.hidden: set[str] = set()
@@ -471,9 +474,110 @@ def test_an_sbom_that_the_release_before_had_and_this_one_has_not(world: World) 
     (finding,) = audit(world, "stable").all_findings
 
     assert (finding.code, finding.variant, finding.version) == ("evidence-lost", "dx", "stable-20260704")
+    piece = attached(world, "dx").short
+    assert finding.message == (
+        f"`stable-20260704` of `dx` had the SBOM `{piece}` attached when it was released, and has it no more"
+    )
+
+
+def test_a_record_of_before_evidence_was_recorded_is_compared_by_kind_with_the_release_before(world: World) -> None:
+    forget_evidence(world)
+    digest = world.holds("dx:stable")
+    assert digest
+    shop(world).bare.add(digest)
+
+    (finding,) = audit(world, "stable").all_findings
+
     assert finding.message == (
         "the release before, `stable-20260627`, has an SBOM attached, and `stable-20260704` of `dx` has none"
     )
+
+
+def attached(world: World, name: str) -> Digest:
+    """The one piece of evidence on record for a variant of the last release."""
+    (piece,) = world.ledger.records("stable")[0].variant(name).evidence  # type: ignore[union-attr, misc]
+    return piece.digest
+
+
+def forget_evidence(world: World) -> None:
+    """As records were before they had any."""
+    for file in (world.folder / "releases").glob("*/*/record.json"):
+        record = json.loads(file.read_text())
+        for variant in record["variants"]:
+            variant.pop("evidence", None)
+        file.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("how", ["by API", "by tag"])
+def test_one_piece_of_several_of_the_same_kind_that_is_gone_is_named(tmp_path: Path, how: str) -> None:
+    world = World(tmp_path, Shop(referrers_api=how == "by API"))
+    world.configure(CONFIG)
+    build(world, date(2026, 7, 3))
+    repository, digest = parse_repository(f"{PREFIX}/os"), world.holds("os:testing")
+    assert digest
+    kind = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    bundles = [attach(world.registry, repository, digest, b"%d" % number, kind, kind) for number in range(3)]
+    record = release(world, MONDAY)
+    assert audit(world, "stable").all_findings == ()
+    shop(world).lost.add(bundles[1])
+
+    (finding,) = audit(world, "stable").all_findings
+
+    assert (finding.code, finding.variant, finding.evidence["pieces"]) == (
+        "evidence-lost",
+        "os",
+        [{"subject": digest, "digest": bundles[1], "tag": None}],
+    )
+    assert f"had the signature `{bundles[1].short}` attached" in finding.message
+    assert record.variant("os") is not None
+
+
+@pytest.mark.parametrize("now", ["gone", "another", "more"])
+def test_signatures_under_a_tag_are_missed_where_it_is_gone_or_holds_others(world: World, now: str) -> None:
+    build(world, date(2026, 7, 5))
+    repository, digest = parse_repository(f"{PREFIX}/os"), world.holds("os:testing")
+    assert digest
+    tag = f"{digest.fallback_tag}.sig"
+    signed_by_tag(world.registry, repository, tag, "one")
+    release(world, MONDAY)
+    if now == "gone":
+        shop(world).hidden.add(tag)
+    elif now == "another":
+        signed_by_tag(world.registry, repository, tag, "two")
+    else:
+        signed_by_tag(world.registry, repository, tag, "one", "two")
+
+    lost = [finding for finding in audit(world, "stable").all_findings if finding.code == "evidence-lost"]
+
+    assert [finding.message for finding in lost] == (
+        []
+        if now == "more"
+        else [f"`stable-20260706` of `os` had the signature `{tag}` attached when it was released, and has it no more"]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ pins
+
+
+def test_what_a_stream_holds_without_a_dated_tag_is_named_in_audit_status_and_the_way_back(world: World) -> None:
+    shop(world).hidden |= {"stable-20260704", "testing-20260703"}
+
+    findings = [finding for finding in audit(world, "stable").all_findings if finding.code == "unpinned"]
+    with world.walk() as walk:
+        state = walk.state(walk.config.stream("stable"))
+
+    assert [(one.variant, one.severity) for one in findings] == [(None, "warning")]
+    assert set(findings[0].evidence["holds"]) == set(NAMES)  # type: ignore[call-overload]
+    assert {one.name: one.pinned for one in state.variants} == {"os": False, "dx": False}
+    shop(world).hidden = {"stable-20260627", "testing-20260626"}
+    with world.walk() as walk:
+        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada")
+        assert [one.pinned for one in walk.state(walk.config.stream("stable")).variants] == [True, True]
+    assert plan is not None
+    assert [line for line in plan.assumed if "no dated tag" in line] == [
+        f"no dated tag holds the image of `{name}`: a registry's clean-up may take it once the stream moves on"
+        for name in NAMES
+    ]
 
 
 @pytest.mark.parametrize("now_by", ["the old way", "the new way", "nothing"])
@@ -508,6 +612,9 @@ def test_what_the_same_image_has_where_it_came_from_was_lost_on_the_way(world: W
         ("evidence-lost", "os", record.version),
         ("evidence-lost", "dx", record.version),
     ]
+    assert "of `os` had the SBOM" in findings[0].message
+    forget_evidence(world)
+    findings = audit(world, "stable").all_findings
     assert "the same image in `ghcr.io/acme/os` has an SBOM attached" in findings[0].message
 
 
@@ -779,3 +886,24 @@ def test_the_document_fits_its_schema_and_says_all_of_it(world: World) -> None:
     assert [(one["code"], one["stream"], one["failed"]) for one in document["unchecked"]] == [
         ("moved-tag", None, False)
     ]
+
+
+def test_on_a_terminal_long_lines_are_broken_where_they_begin_and_commands_stay_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "`stable-20260704` lacks something that is told at some length, and nobody would have broken it well by hand"
+    hint = "run `relman rollback stable --to V` and read on"
+    findings = (Finding(Code.IMAGE_GONE, "stable", None, None, said, hint),)
+    unknown = tuple(Unchecked(code, "stable", said) for code in (Code.EDITED, Code.MOVED_TAG, Code.FOREIGN_MOVE))
+    found = Audit((StreamAudit("stable", None, 1, findings, unknown),), (), ())
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = click.unstyle(audit_text(found))
+    monkeypatch.setenv("COLUMNS", "100")
+
+    text = click.unstyle(audit_text(found))
+
+    assert max(map(len, text.splitlines())) <= 100
+    assert "`relman rollback stable --to V`" in text
+    assert [line for line in text.splitlines()[1:-2] if not line.startswith((" " * 26, "  error", "  unknown"))] == []
+    assert said in whole
+    assert " ".join(text.split()) == " ".join(whole.split())

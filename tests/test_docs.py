@@ -41,7 +41,8 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 RECIPES = ROOT / "docs" / "recipes.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
-MANUALS = [README, CONFIGURATION, RECIPES, ROOT / "docs" / "plugins.md"]
+GATES = ROOT / "docs" / "gates.md"
+MANUALS = [README, CONFIGURATION, GATES, RECIPES, ROOT / "docs" / "plugins.md"]
 
 
 # ------------------------------------------------------------------------------------------ what is printed
@@ -169,7 +170,7 @@ BASE = {
 
 def fragments() -> list[Block]:
     """Every piece of relman.toml in the documents, those aside that need a plugin of the guide."""
-    return [block for file in (README, CONFIGURATION, RECIPES) for block in blocks(file, "toml")]
+    return [block for file in (README, CONFIGURATION, GATES, RECIPES) for block in blocks(file, "toml")]
 
 
 @pytest.mark.parametrize("block", fragments(), ids=str)

@@ -255,7 +255,7 @@ def test_another_plan_for_a_release_that_came_to_nothing_takes_its_place(ledger:
     assert sorted(path.name for path in (tmp_path / "releases/stable").iterdir()) == [later.name]
 
 
-@pytest.mark.parametrize("state", [ReceiptState.DONE, ReceiptState.ADOPTED, None])
+@pytest.mark.parametrize("state", [ReceiptState.DONE, None])
 def test_another_plan_for_a_release_that_is_partly_done_is_refused(
     ledger: FolderLedger, state: ReceiptState | None
 ) -> None:
@@ -315,7 +315,7 @@ def test_a_dead_run_is_taken_over_at_once_with_all_that_it_noted(ledger: FolderL
     second = begin(ledger, composed(), now=NOON + 4 * MINUTE)
 
     assert second.taken_over is not None
-    assert (second.taken_over.process, second.elsewhere) == (dead, False)
+    assert (second.taken_over.process, second.record.elsewhere) == (dead, False)
     assert [(r.key, r.state) for r in second.record.receipts] == [("a", ReceiptState.DONE), ("b", ReceiptState.UNKNOWN)]
 
 
@@ -1034,7 +1034,7 @@ def test_a_run_that_died_over_a_reopened_release_leaves_what_it_tried_unknown(le
 
     (left,) = session.record.receipts
     assert (left.key, left.state, left.detail) == ("late", ReceiptState.UNKNOWN, UNANSWERED)
-    assert (session.elsewhere, session.record.state) == (False, RecordState.FINISHED)
+    assert (session.record.elsewhere, session.record.state) == (False, RecordState.FINISHED)
 
 
 def test_who_lost_a_reopened_release_to_another_run_does_nothing_more(ledger: FolderLedger) -> None:

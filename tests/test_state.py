@@ -65,7 +65,15 @@ def test_a_stream_says_what_it_holds_what_waits_and_what_its_gates_say(world: Wo
     found = state(world)
 
     assert found.variants == (
-        VariantState("os", held, "stable-20260601", datetime(2026, 6, 1, 4, 40, tzinfo=UTC), waits, "testing-20260705"),
+        VariantState(
+            "os",
+            held,
+            "stable-20260601",
+            datetime(2026, 6, 1, 4, 40, tzinfo=UTC),
+            waits,
+            "testing-20260705",
+            pinned=True,
+        ),
     )
     assert (found.source, found.released, found.unfinished, found.problem, found.waiting) == (
         "testing",

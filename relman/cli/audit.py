@@ -8,12 +8,15 @@ import click
 
 from relman.cli.app import lifecycle, working
 from relman.cli.options import common_options, format_option
-from relman.cli.output import counted, document, printable
+from relman.cli.output import counted, document, printable, wrapped
 from relman.documents.audit import audit_document
 from relman.errors import FOUND
 from relman.model.audit import Audit, Finding, Severity, StreamAudit, Unchecked
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTICE: "cyan"}
+_CODES = 13
+_INDENT = 26
+"""Where what is found begins: after the severity and the code."""
 _FIRST = (7, 75, 1)
 """Which failure is told where several kept something from being looked into (docs/contract: exit codes)."""
 
@@ -77,8 +80,8 @@ def _findings(findings: Iterable[Finding]) -> list[str]:
     lines = []
     for finding in sorted(findings, key=lambda one: list(Severity).index(one.severity)):
         severity = click.style(f"{finding.severity:<7}", fg=_COLOURS[finding.severity])
-        lines.append(f"  {severity}  {finding.code:<13}  {printable(finding.message)}")
-        lines.append(f"{'':26}{printable(finding.hint)}")
+        lines.append(f"  {severity}  {finding.code:<13}  {wrapped(printable(finding.message), _INDENT)}")
+        lines.append(f"{'':{_INDENT}}{wrapped(printable(finding.hint), _INDENT)}")
     return lines
 
 
@@ -87,8 +90,12 @@ def _unchecked(unchecked: Iterable[Unchecked]) -> list[str]:
     reasons: dict[tuple[str, bool], list[str]] = {}
     for one in unchecked:
         reasons.setdefault((one.reason, one.exit_code is not None), []).append(one.code)
-    return [
-        f"  {click.style('failed ' if failed else 'unknown', fg='yellow' if failed else None, dim=not failed)}  "
-        f"{', '.join(dict.fromkeys(codes)):<13}  {printable(reason)}"
-        for (reason, failed), codes in reasons.items()
-    ]
+    lines = []
+    for (reason, failed), codes in reasons.items():
+        word = click.style("failed " if failed else "unknown", fg="yellow" if failed else None, dim=not failed)
+        names = ", ".join(dict.fromkeys(codes))
+        if len(names) > _CODES:  # a line of their own, so that what is said begins where it always does
+            lines += [f"  {word}  {wrapped(names, 11)}", f"{'':{_INDENT}}{wrapped(printable(reason), _INDENT)}"]
+        else:
+            lines.append(f"  {word}  {names:<{_CODES}}  {wrapped(printable(reason), _INDENT)}")
+    return lines

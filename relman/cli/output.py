@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +16,9 @@ import click
 
 from relman.errors import RelmanError
 from relman.redaction import redact
+
+_NARROWEST = 40
+_NO_BREAK = "\ue000"  # for private use: `printable` takes it out of whatever strangers wrote
 
 
 def document(value: Mapping[str, object]) -> None:
@@ -80,6 +87,19 @@ def read_note(path: str | None) -> str | None:
 def printable(text: str) -> str:
     """``text`` without what a terminal would obey, and without secrets."""
     return redact("".join(c if unicodedata.category(c)[0] != "C" else "�" for c in text))
+
+
+def wrapped(text: str, indent: int) -> str:
+    """``text`` in lines that stand ``indent`` columns in, the first one excepted, where it goes to a terminal.
+
+    What stands in backticks is meant to be copied, and stays on one line. In a pipe all of it does.
+    """
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return text
+    width = max(shutil.get_terminal_size().columns - indent, _NARROWEST)
+    kept = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", _NO_BREAK), text)
+    lines = textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return f"\n{'':{indent}}".join(lines).replace(_NO_BREAK, " ")
 
 
 def _width(text: str) -> int:

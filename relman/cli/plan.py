@@ -20,6 +20,7 @@ from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.gates import Override, OverrideRequest, State
 from relman.model.plan import Plan, Stage
+from relman.model.release import release_marker
 from relman.render.escaping import code, escape, sentence
 
 
@@ -92,7 +93,8 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
         document(plan_document(made))
     else:
         with lifecycle(needs_config=False) as walk:
-            click.echo(explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk))
+            made_text = explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk, probe=False)
+            click.echo(made_text)
 
 
 def read_plan(file: str) -> Plan:
@@ -140,8 +142,8 @@ def override_lines(overrides: Sequence[Override]) -> list[str]:
     ]
 
 
-def explain(plan: Plan, walk: Lifecycle) -> str:
-    """A plan in words: what, from what, which gates, every write."""
+def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
+    """A plan in words: what, from what, which gates, every write; with ``probe``, how this machine would do it."""
     lines = [_bold(f"{plan.project} {plan.stream} → {plan.version}") + f"   release {plan.id}"]
     if plan.rollback:
         why = f": {plan.rollback.reason}" if plan.rollback.reason else ""
@@ -168,6 +170,12 @@ def explain(plan: Plan, walk: Lifecycle) -> str:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
             lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}{posts.size(action)}")
+    if able := walk.abilities(plan) if plan.actions and probe else ():
+        lines += ["", _bold("how")]
+        for ability in able:
+            problem = ability.problem
+            hint = f" ({problem.hint})" if problem and problem.hint else ""
+            lines.append(f"  ✗ {ability.how}: {problem.message}{hint}" if problem else f"  {ability.how}")
     return "\n".join(lines)
 
 
@@ -176,8 +184,11 @@ def _bold(text: str) -> str:
 
 
 def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
-    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes."""
-    lines = [f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
+    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes.
+
+    Its first line, which nobody sees, says which release that is: the gate `approvals` looks for it.
+    """
+    lines = [release_marker(plan.id), f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
     lines += gate_markdown(plan.gates, plan.overrides, walk.clock())
     if plan.assumed:
         lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]

@@ -12,8 +12,9 @@ from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, printable, table
 from relman.cli.plan import override_lines
 from relman.documents.record import record_document
-from relman.errors import UsageError
+from relman.errors import NotFound, RelmanError, UsageError
 from relman.model.record import Receipt, Record
+from relman.signing.keys import PublicKey
 
 
 @click.group(invoke_without_command=True)
@@ -48,13 +49,19 @@ def records(context: click.Context, stream: str | None, format_: str) -> None:
 @records.command()
 @click.argument("record_name", metavar="RELEASE")
 @click.option("--statement", metavar="V", help="This variant's promotion, as an in-toto statement in JSON.")
+@click.option("--key", metavar="FILE", help="With --statement: the attached one, signed with this public key, as DSSE.")
 @format_option("text", "json")
 @common_options
-def show(record_name: str, statement: str | None, format_: str) -> None:
+def show(record_name: str, statement: str | None, key: str | None, format_: str) -> None:
     """Show one record: RELEASE by id, version, or both."""
+    if key and not statement:
+        raise UsageError("`--key` verifies what is attached to a variant: name it with `--statement V`")
     with lifecycle(needs_config=True) as walk:
         record = walk.ledger.record(record_name)
-        stated = walk.statement(record, statement) if statement else None
+        if statement and key:
+            stated: bytes | None = walk.signed_statement(record, statement, public_key(key))
+        else:
+            stated = walk.statement(record, statement) if statement else None
     if stated is not None:
         click.echo(stated.decode(), nl=False)
     elif format_ == "json":
@@ -77,6 +84,17 @@ def import_(files: tuple[Path, ...], stream: str | None, yes: bool, format_: str
         raise UsageError("there is nobody to ask", hint="give `--yes`")
     with lifecycle(needs_config=True) as walk:
         import_files(walk, files, stream, yes=yes, format_=format_)
+
+
+def public_key(file: str) -> PublicKey:
+    """The public key in a file. Raises `NotFound`, `Malformed`, `RelmanError`."""
+    try:
+        pem = Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no key `{file}`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RelmanError(f"cannot read the key `{file}`: {error}") from error
+    return PublicKey(pem, f"`{file}`")
 
 
 def _came(receipt: Receipt) -> str:

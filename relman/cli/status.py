@@ -45,6 +45,11 @@ def _markdown(state: StreamState, now: datetime) -> str:
         lines.append(f"| {escape(variant.name)} | {escape(variant.version or '')} | {held} | {escape(waits)} |")
     said = [*((state.problem,) if state.problem else ()), *_stalled(state)]
     said += [f"{hold.by} holds {hold.what} since {hold.since:%Y-%m-%d %H:%M}: {hold.reason}" for hold in state.holds]
+    said += [
+        f"no dated tag holds what `{one.name}` has: clean-up may take it once the stream moves on"
+        for one in state.variants
+        if one.pinned is False
+    ]
     said += [f"`{record.version}` is {record.state}: `relman resume {record.id}`" for record in state.unfinished]
     if said:
         lines += ["", *(f"- ⚠️ {sentence(line)}" for line in said)]
@@ -78,6 +83,9 @@ def _text(state: StreamState, now: datetime) -> str:
     if state.yanked:
         way = f": `relman rollback {state.name}`" if state.source else ""
         lines.append(f"  {click.style('yanked', fg='red')}     {state.yanked.version} is what the stream holds{way}")
+    if loose := [variant.name for variant in state.variants if variant.pinned is False]:
+        why = "no dated tag holds it: clean-up may take it once the stream moves on"
+        lines.append(f"  {click.style('unpinned', fg='yellow')}   {', '.join(loose)}: {why}")
     for record in state.unfinished:
         left = [receipt.action for receipt in record.receipts if not receipt.settled]
         what = f": {', '.join(left)} left" if left else ""

@@ -15,16 +15,16 @@ from pydantic import ValidationError
 from relman.config.channels import channel_tables, plugin_tables
 from relman.config.lines import key_lines
 from relman.config.merging import Layer
-from relman.config.problems import Problems
+from relman.config.problems import Problems, check_secrets
 from relman.config.profiles import profiled
 from relman.config.references import check_gates, check_references
-from relman.config.tables import FileTable, StreamTable
+from relman.config.tables import SHIPPED, FileTable, RecordTable, StreamTable
 from relman.config.values import DEFAULT_TITLE, Config, GroupRule, LedgerBranch, MajorRule, Notes, Packages
 from relman.errors import ConfigError
 from relman.hookspecs import Slot
 from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform
-from relman.model.signature import SignatureRule
+from relman.model.signature import SignatureRule, SigningMode, StatementSigning
 from relman.model.streams import GateRule, Stream, TagPattern, Variant
 
 FILE_NAME = "relman.toml"
@@ -55,6 +55,8 @@ def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
     data, origins = profiled(own, {slot.type for slot in slots if slot.kind == "plugin"})
     problems = Problems(file.name, origins)
     theirs = {key: data[key] for key in _THEIRS if key in data}
+    if isinstance(record := data.get("record"), dict):
+        data = {**data, "record": check_secrets(record, ("record",), problems)}
     ours = _filled({key: value for key, value in data.items() if key not in _THEIRS}, (), problems)
     data = {**ours, **theirs}
     tables: FileTable | None = None
@@ -85,8 +87,10 @@ def _filled(value: Any, path: tuple[str | int, ...], problems: Problems) -> Any:
             problems.add(path, f"the environment variable `{name}` is not set", last_word=True)
         return os.environ.get(name, value)
     if isinstance(value, dict):
-        # A gate's table is its plugin's, and may hold secrets: those are filled in where they are used.
-        return {k: v if k == "gates" else _filled(v, (*path, k), problems) for k, v in value.items()}
+        # Gates, which are their plugins', and [record] may hold secrets: those are read where they are used.
+        return {
+            k: v if k == "gates" or path == ("record",) else _filled(v, (*path, k), problems) for k, v in value.items()
+        }
     if isinstance(value, list):
         return [_filled(entry, (*path, number), problems) for number, entry in enumerate(value)]
     return value
@@ -150,15 +154,24 @@ def _build(
         signature=_signature(folder, tables),
         pinned=_pinned(tables),
         attach=tables.record.attach,
+        signing=_signing(tables.record),
     )
+
+
+def _signing(table: RecordTable) -> StatementSigning | None:
+    if table.key:
+        return StatementSigning(SigningMode.KEY, table.key.env, table.password.env if table.password else None)
+    return StatementSigning(SigningMode.KEYLESS) if table.sign else None
 
 
 def _signature(folder: Path, tables: FileTable) -> SignatureRule | None:
     table = tables.signature
     if table is None:
         return None
+    shipped = table.policy.removeprefix(SHIPPED) if table.policy and table.policy.startswith(SHIPPED) else None
     return SignatureRule(
-        policy=folder / table.policy if table.policy else None,
+        policy=folder / table.policy if table.policy and shipped is None else None,
+        shipped=shipped,
         registries=folder / table.registries if table.registries else None,
         keys=tuple(folder / key for key in table.keys),
         identity=table.identity,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from relman.model.oci import Platform, parse_repository
 from relman.model.streams import OnFailure, SourceMoved, TagPattern
-from relman.settings import Duration, Table
+from relman.settings import Duration, Secret, Table
 
 
 def _platform(text: str) -> str:
@@ -63,6 +63,9 @@ def _folder(text: str) -> str:
         raise ValueError(f"`{text}` is not a folder of the git repository: write it from the root, such as `changes/`")
     return "/".join(parts)
 
+
+SHIPPED = "image:"
+"""Before the path of a policy that each image ships itself."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -159,6 +162,12 @@ class SignatureTable(Table):
             raise ValueError(
                 "`identity` and `issuer` go together: an identity is one only where somebody vouches for it"
             )
+        if self.policy and self.policy.startswith(SHIPPED):
+            path = self.policy.removeprefix(SHIPPED)
+            if not path.startswith("/") or any(part in ("", ".", "..") for part in path[1:].split("/")):
+                raise ValueError(f"`{path}` is no path in an image: write `{SHIPPED}/etc/containers/policy.json`")
+            if self.registries:
+                raise ValueError("the image ships its own registries.d: leave out `registries`")
         if self.registries and not self.policy:
             raise ValueError("`registries` is what hosts read beside a policy: it goes with `policy`")
         return self
@@ -274,6 +283,19 @@ class RecordTable(Table):
     """`[record]`."""
 
     attach: bool = False
+    key: Secret | None = None
+    password: Secret | None = None
+    sign: Literal["keyless"] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RecordTable:
+        if self.key and self.sign:
+            raise ValueError('statements are signed with a `key`, or by an identity (`sign = "keyless"`), not by both')
+        if self.password and not self.key:
+            raise ValueError("`password` opens a `key`, and there is none")
+        if (self.key or self.sign) and not self.attach:
+            raise ValueError("what is signed is the attached statement: `attach = true` is missing")
+        return self
 
 
 class FileTable(Table):

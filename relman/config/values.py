@@ -11,7 +11,7 @@ from typing import Literal
 from relman.errors import ConfigError, UsageError
 from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform, parse_repository
-from relman.model.signature import SignatureRule
+from relman.model.signature import SignatureRule, StatementSigning
 from relman.model.streams import Place, Stream, Variant
 
 DEFAULT_TITLE = (
@@ -109,7 +109,7 @@ class LedgerBranch:
 class Config:
     """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins.
 
-    ``attach``: whether promotions are attached to their images, as statements.
+    ``attach``: whether promotions are attached to their images, as statements; ``signing``: who signs those.
     """
 
     folder: Path
@@ -134,6 +134,7 @@ class Config:
     pinned: Digest
     ledger_branch: LedgerBranch | None = None
     attach: bool = False
+    signing: StatementSigning | None = None
 
     @property
     def signed(self) -> bool:

@@ -20,6 +20,7 @@ from relman.model.record import (
     Receipt,
     ReceiptState,
     Record,
+    RecordedEvidence,
     RecordedVariant,
     RecordState,
     Withdrawal,
@@ -35,8 +36,17 @@ RECORD_LIMIT = 16 * 1024 * 1024
 _LONGEST = 4096
 
 
+class EvidenceDocument(TypedDict):
+    """A signature, an attestation or a list: of which manifest, and the tag of cosign's that held it, or null."""
+
+    subject: Digest
+    digest: Digest
+    kind: str
+    tag: str | None
+
+
 class RecordedVariantDocument(TypedDict):
-    """One variant as it was released."""
+    """One variant as it was released; ``evidence``, what was attached then, is there only where somebody looked."""
 
     name: Name
     reference: str
@@ -45,6 +55,7 @@ class RecordedVariantDocument(TypedDict):
     platforms: list[PlatformText]
     revision: str | None
     contents: Digest | None
+    evidence: NotRequired[list[EvidenceDocument]]
 
 
 class GateDocument(TypedDict):
@@ -149,7 +160,8 @@ class RecordDocument(TypedDict):
     """A whole record; ``lease`` is there only while somebody works on it.
 
     ``imported`` is there, and ``plan`` null, where relman did not make the release. ``rollback`` is there where it is
-    the way back to an earlier release, ``withdrawn`` where it was itself rolled back or yanked.
+    the way back to an earlier release, ``withdrawn`` where it was itself rolled back or yanked,
+    ``elsewhere`` where a run died in the middle of it on another machine, so that nobody knows all that it tried.
     """
 
     schema: Literal["relman.record/1"]
@@ -170,6 +182,7 @@ class RecordDocument(TypedDict):
     imported: NotRequired[ImportedDocument]
     rollback: NotRequired[RollbackDocument]
     withdrawn: NotRequired[WithdrawalDocument]
+    elsewhere: NotRequired[Literal[True]]
 
 
 _RECORD = TypeAdapter(RecordDocument)
@@ -189,18 +202,7 @@ def record_document(record: Record) -> RecordDocument:
         created=rfc3339(record.created),
         finished=rfc3339(record.finished) if record.finished else None,
         plan=record.plan,
-        variants=[
-            RecordedVariantDocument(
-                name=variant.name,
-                reference=variant.reference,
-                digest=variant.digest,
-                previous_digest=variant.previous_digest,
-                platforms=[str(platform) for platform in variant.platforms],
-                revision=variant.revision,
-                contents=variant.contents,
-            )
-            for variant in record.variants
-        ],
+        variants=[_variant_document(variant) for variant in record.variants],
         gates=[gate_document(gate) for gate in record.gates],
         overrides=[override_document(override) for override in record.overrides],
         receipts=[receipt_document(receipt) for receipt in record.receipts],
@@ -221,7 +223,43 @@ def record_document(record: Record) -> RecordDocument:
         document["rollback"] = rollback_document(record.rollback)
     if (withdrawn := record.withdrawn) is not None:
         document["withdrawn"] = WithdrawalDocument(reason=withdrawn.reason, by=withdrawn.by, at=rfc3339(withdrawn.at))
+    if record.elsewhere:
+        document["elsewhere"] = True
     return document
+
+
+def _variant_document(variant: RecordedVariant) -> RecordedVariantDocument:
+    document = RecordedVariantDocument(
+        name=variant.name,
+        reference=variant.reference,
+        digest=variant.digest,
+        previous_digest=variant.previous_digest,
+        platforms=[str(platform) for platform in variant.platforms],
+        revision=variant.revision,
+        contents=variant.contents,
+    )
+    if variant.evidence is not None:
+        document["evidence"] = [
+            EvidenceDocument(subject=one.subject, digest=one.digest, kind=_bounded(one.kind), tag=one.tag)
+            for one in variant.evidence
+        ]
+    return document
+
+
+def _variant(read: RecordedVariantDocument) -> RecordedVariant:
+    evidence = read.get("evidence")
+    return RecordedVariant(
+        name=read["name"],
+        reference=read["reference"],
+        digest=read["digest"],
+        previous_digest=read["previous_digest"],
+        platforms=tuple(Platform.parse(platform) for platform in read["platforms"]),
+        revision=read["revision"],
+        contents=read["contents"],
+        evidence=None
+        if evidence is None
+        else tuple(RecordedEvidence(one["subject"], one["digest"], one["kind"], one["tag"]) for one in evidence),
+    )
 
 
 def record_from_document(document: object, *, what: str = "the record") -> Record:
@@ -258,18 +296,7 @@ def _record(read: RecordDocument) -> Record:
         created=parse_rfc3339(read["created"]),
         finished=parse_rfc3339(read["finished"]) if read["finished"] else None,
         plan=read["plan"],
-        variants=tuple(
-            RecordedVariant(
-                name=variant["name"],
-                reference=variant["reference"],
-                digest=variant["digest"],
-                previous_digest=variant["previous_digest"],
-                platforms=tuple(Platform.parse(platform) for platform in variant["platforms"]),
-                revision=variant["revision"],
-                contents=variant["contents"],
-            )
-            for variant in read["variants"]
-        ),
+        variants=tuple(map(_variant, read["variants"])),
         gates=tuple(gate_from(gate) for gate in read["gates"]),
         overrides=tuple(map(override_from, read["overrides"])),
         receipts=tuple(_receipt(receipt) for receipt in read["receipts"]),
@@ -283,6 +310,7 @@ def _record(read: RecordDocument) -> Record:
         withdrawn=Withdrawal(withdrawn["reason"], withdrawn["by"], parse_rfc3339(withdrawn["at"]))
         if withdrawn
         else None,
+        elsewhere=read.get("elsewhere", False),
     )
 
 

@@ -16,7 +16,10 @@ from relman.model.state import StreamState
 
 
 class VariantStatus(TypedDict):
-    """One variant in a stream; ``waits`` is `null` where nothing newer wants in, ``since`` where nobody observed it."""
+    """One variant in a stream; ``waits`` is `null` where nothing newer wants in, ``since`` where nobody observed it.
+
+    ``pinned`` is whether a dated tag holds its image, too; `null` where it holds none.
+    """
 
     name: str
     digest: str | None
@@ -25,6 +28,7 @@ class VariantStatus(TypedDict):
     since: str | None
     waits: str | None
     waiting_version: str | None
+    pinned: bool | None
 
 
 class UnfinishedStatus(TypedDict):
@@ -95,6 +99,7 @@ def _stream(state: StreamState) -> StreamStatus:
                 "since": rfc3339(variant.since) if variant.since else None,
                 "waits": variant.waits,
                 "waiting_version": variant.waiting_version,
+                "pinned": variant.pinned,
             }
             for variant in state.variants
         ],

@@ -31,7 +31,7 @@ from relman.model.audit import BrokenRecord
 from relman.model.holds import Hold, with_hold
 from relman.model.observed import Observation, Observations, changes
 from relman.model.oci import Digest
-from relman.model.record import Lease, ReceiptState, Record, RecordState, Withdrawal, called
+from relman.model.record import Lease, Record, RecordState, Withdrawal, called
 
 T = TypeVar("T")
 
@@ -49,7 +49,6 @@ class _Taken:
     begin: Begin
     record: Record
     taken_over: Lease | None
-    elsewhere: bool
     absorbed: tuple[tuple[Journal, bytes], ...]
 
 
@@ -70,8 +69,8 @@ class _Seen:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether somebody works on it whose journal is not here: on another machine, or from another checkout."""
-        return self.stored.lease is not None and self._begin is None
+        """Whether somebody works or worked on it whose journal is not here: another machine's, another checkout's."""
+        return self.stored.elsewhere or (self.stored.lease is not None and self._begin is None)
 
     @property
     def _begin(self) -> Begin | None:
@@ -203,7 +202,7 @@ class FolderLedger:
         if isinstance(taken, FinishedSession):
             return taken
         footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
-        return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over, elsewhere=taken.elsewhere)
+        return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over)
 
     def reopen(self, record: Record, *, host: str, process: int, now: datetime) -> FolderSession:
         """Hold a release for receipts that come later. See `relman.ledger.protocol.Ledger.reopen`."""
@@ -219,10 +218,10 @@ class FolderLedger:
                 raise NotFound(f"the record `{record.name}` is no longer in `{self._layout.root}`")
             absorbed = tuple(journal for each in seen for journal in self._absorb(each))
             lease = take(host, process, moment)
-            held = replace(this.record, lease=lease)
+            held = replace(this.record, lease=lease, elsewhere=this.elsewhere)
             write_file(record_file(self._layout, held), record_bytes(held))
             begin = Begin(secrets.token_hex(8), host, process, lease.started, moment)
-            return _Taken(begin, held, this.stored.lease, this.elsewhere, absorbed)
+            return _Taken(begin, held, this.stored.lease, absorbed)
 
         taken = self._write(f"release: {record.version} reopened", take_again, self._settle)
         footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
@@ -231,7 +230,6 @@ class FolderLedger:
             taken.record,
             taken.begin,
             taken_over=taken.taken_over,
-            elsewhere=taken.elsewhere,
             reopened=True,
         )
 
@@ -276,16 +274,18 @@ class FolderLedger:
                 gates=record.gates or earlier.record.gates,
                 overrides=record.overrides or earlier.record.overrides,
                 lease=lease,
+                elsewhere=earlier.elsewhere,
             )
             self._rewrite(intent, plan, changelog)
         else:
             intent = replace(record, state=RecordState.INTENDED, finished=None, lease=lease)
-            self._create(intent, plan, changelog, instead_of=earlier.record if earlier else None)
+            before = replace(earlier.record, elsewhere=earlier.elsewhere) if earlier else None
+            self._create(intent, plan, changelog, instead_of=before)
             if earlier is not None and earlier.record.name != intent.name:
                 absorbed += self._journal_of(earlier.record)
         begin = Begin(secrets.token_hex(8), host, process, lease.started, now)
         taken_over = earlier.record.lease if earlier else None
-        return _Taken(begin, intent, taken_over, earlier is not None and earlier.elsewhere, tuple(absorbed))
+        return _Taken(begin, intent, taken_over, tuple(absorbed))
 
     def _settle(self, taken: _Taken | FinishedSession) -> None:
         """Forget the journals that the ledger has now, and begin that of this run."""
@@ -333,7 +333,7 @@ class FolderLedger:
         """Write what a run left in its journal into the record, and take the record out of its hands."""
         if seen.stored.lease is None and not seen.entries:
             return []
-        record = replace(seen.record, lease=None)
+        record = replace(seen.record, lease=None, elsewhere=seen.elsewhere)
         if record != seen.stored:
             write_file(record_file(self._layout, record), record_bytes(record))
         return self._journal_of(record)
@@ -485,7 +485,7 @@ def _age(seen: _Seen) -> tuple[datetime, str, str]:
 
 
 def _came_to_something(record: Record) -> bool:
-    return any(receipt.settled or receipt.state is ReceiptState.UNKNOWN for receipt in record.receipts)
+    return record.elsewhere or any(receipt.ours for receipt in record.receipts)
 
 
 def _wanted(records: Iterable[Record]) -> set[Digest]:

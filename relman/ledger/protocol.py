@@ -10,24 +10,25 @@ from relman.model.audit import BrokenRecord
 from relman.model.holds import Hold
 from relman.model.observed import Observation, Observations
 from relman.model.oci import Digest
-from relman.model.record import Attempt, Lease, Receipt, Record, RecordState, Withdrawal
+from relman.model.record import Attempt, Lease, Receipt, Record, RecordedEvidence, RecordState, Withdrawal
 
 
 class Session(Protocol):
     """One run's hold on one release, from the intent to the end.
 
     ``finished`` says that there is nothing to do: the release was finished before, and this session holds and writes
-    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`; ``elsewhere`` says that its
-    journal is not here, so that it may have tried what nobody here knows of.
+    nothing. ``taken_over`` is the lease of a run that died or fell silent, or `None`.
     """
 
     finished: bool
     taken_over: Lease | None
-    elsewhere: bool
 
     @property
     def record(self) -> Record:
-        """The release as it is known now: after a takeover with what the earlier run noted, open ends `unknown`."""
+        """The release as it is known now: after a takeover with what the earlier run noted, open ends `unknown`.
+
+        `Record.elsewhere` is set where that run's journal is not here: it may have tried what nobody here knows of.
+        """
 
     def attempt(self, attempt: Attempt) -> None:
         """Note that an action is about to be tried; on disk when this returns, and the lease renewed.
@@ -50,10 +51,18 @@ class Session(Protocol):
     def tags_moved(self, *, now: datetime) -> None:
         """Write to the ledger that the tags are where they shall be: the record is `partial`."""
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
+    def finish(
+        self,
+        state: RecordState,
+        *,
+        now: datetime,
+        contents: Mapping[str, bytes] | None = None,
+        evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+    ) -> Record:
         """Write what became of the release, and let go of it.
 
-        ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff. A finish that fails
+        ``contents`` are the `relman.contents/1` documents by variant, kept for the next diff, ``evidence`` what is
+        attached to each variant's image, by variant, for audits. A finish that fails
         leaves all in the journal; it may be called again.
         """
 

@@ -16,7 +16,7 @@ from relman.ledger.disk import read_file, write_file
 from relman.ledger.journal import Begin, Entry, Journal, line, merged
 from relman.ledger.layout import Layout
 from relman.ledger.lease import LEASE
-from relman.model.record import Attempt, Lease, Receipt, Record, RecordState
+from relman.model.record import Attempt, Lease, Receipt, Record, RecordedEvidence, RecordState
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,10 @@ class FolderSession:
         begin: Begin,
         *,
         taken_over: Lease | None,
-        elsewhere: bool,
         reopened: bool = False,
     ) -> None:
         self._reopened = reopened
         self.taken_over = taken_over
-        self.elsewhere = elsewhere
         self._ledger = footing
         self._layout = footing.layout
         self._record = record
@@ -132,13 +130,20 @@ class FolderSession:
 
         self._record = self._ledger.write(f"release: {self._record.version} {what}", change)
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
+    def finish(
+        self,
+        state: RecordState,
+        *,
+        now: datetime,
+        contents: Mapping[str, bytes] | None = None,
+        evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+    ) -> Record:
         """Write what became of the release, and let go of it. May be called again after it failed."""
         self._must_be_open()
 
         def change() -> Record:
             self._must_hold()
-            record = self._put(self._final(state, now, contents or {}))
+            record = self._put(self._final(state, now, contents or {}, evidence or {}))
             self._prune_quietly()
             return record
 
@@ -159,14 +164,23 @@ class FolderSession:
         except RelmanError as error:
             log.warning("the journal of `%s` was not removed: %s", record.name, error)
 
-    def _final(self, state: RecordState, now: datetime, contents: Mapping[str, bytes]) -> Record:
+    def _final(
+        self,
+        state: RecordState,
+        now: datetime,
+        contents: Mapping[str, bytes],
+        evidence: Mapping[str, tuple[RecordedEvidence, ...]],
+    ) -> Record:
         kept = {variant: store.keep(self._layout, document) for variant, document in contents.items()}
         record = self._merged()
         return replace(
             record,
             state=state,
             finished=record.finished or (now if state in _OVER else None),
-            variants=tuple(replace(v, contents=kept.get(v.name, v.contents)) for v in record.variants),
+            variants=tuple(
+                replace(v, contents=kept.get(v.name, v.contents), evidence=evidence.get(v.name, v.evidence))
+                for v in record.variants
+            ),
             lease=None,
         )
 
@@ -222,7 +236,6 @@ class FinishedSession:
 
     finished = True
     taken_over: Lease | None = None
-    elsewhere = False
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -243,7 +256,14 @@ class FinishedSession:
         """Refuse."""
         raise self._refusal()
 
-    def finish(self, state: RecordState, *, now: datetime, contents: Mapping[str, bytes] | None = None) -> Record:
+    def finish(
+        self,
+        state: RecordState,
+        *,
+        now: datetime,
+        contents: Mapping[str, bytes] | None = None,
+        evidence: Mapping[str, tuple[RecordedEvidence, ...]] | None = None,
+    ) -> Record:
         """Refuse, except to finish what is finished."""
         if state is not RecordState.FINISHED:
             raise self._refusal()

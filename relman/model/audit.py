@@ -22,6 +22,7 @@ class Code(StrEnum):
     IMAGE_GONE = "image-gone"
     EVIDENCE_LOST = "evidence-lost"
     EDITED = "edited"
+    UNPINNED = "unpinned"
 
 
 class Severity(StrEnum):
@@ -45,6 +46,7 @@ SEVERITY: Mapping[Code, Severity] = {
     Code.IMAGE_GONE: Severity.ERROR,
     Code.EVIDENCE_LOST: Severity.ERROR,
     Code.EDITED: Severity.ERROR,
+    Code.UNPINNED: Severity.WARNING,
 }
 
 

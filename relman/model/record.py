@@ -80,6 +80,11 @@ class Receipt:
         """It was done, and is there still as far as anybody knows."""
         return self.state in (ReceiptState.DONE, ReceiptState.ADOPTED)
 
+    @property
+    def ours(self) -> bool:
+        """This release did it, or may have: what was so before is not."""
+        return self.state in (ReceiptState.DONE, ReceiptState.UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -108,8 +113,24 @@ class RecordState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedEvidence:
+    """A piece of evidence that was attached to ``subject`` when its release was finished: so an audit can miss it.
+
+    ``kind`` is its type, ``tag`` the tag of cosign's that held it, `None` for a referrer.
+    """
+
+    subject: Digest
+    digest: Digest
+    kind: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedVariant:
-    """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was."""
+    """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was.
+
+    ``evidence`` is what was attached to its image, its platforms and to evidence itself; `None` where nobody looked.
+    """
 
     name: str
     reference: str
@@ -118,6 +139,7 @@ class RecordedVariant:
     platforms: tuple[Platform, ...]
     revision: str | None
     contents: Digest | None = None
+    evidence: tuple[RecordedEvidence, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +182,8 @@ class Record:
 
     ``plan`` is `None` for a release that was imported, which had none. ``rollback`` is set where it is no new release
     but the way back to an earlier one, whose version it has; ``withdrawn`` where it was rolled back or yanked.
+    ``elsewhere``: a run died in the middle of it whose journal was not at hand when it was taken over, so that anything
+    that is not settled may have been tried.
     """
 
     id: str
@@ -179,6 +203,7 @@ class Record:
     imported: Imported | None = None
     rollback: Rollback | None = None
     withdrawn: Withdrawal | None = None
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
         if (self.plan is None) != (self.imported is not None):

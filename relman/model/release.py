@@ -140,3 +140,8 @@ def imported_id(project: str, stream: str, version: str) -> str:
     """
     text = json.dumps([project, stream, version], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def release_marker(id: str) -> str:
+    """What the text of a pull request has where it speaks for a release: its id, in a comment that nobody sees."""
+    return f"<!-- relman:release:{id} -->"

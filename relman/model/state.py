@@ -17,7 +17,8 @@ from relman.model.record import Record, RecordState
 class VariantState:
     """One variant in a stream. ``holds`` is `None` where its tag is not there; ``waits`` where nothing newer does.
 
-    ``since`` is when it was first observed there, `None` where nobody observed it.
+    ``since`` is when it was first observed there, `None` where nobody observed it. ``pinned``: whether a dated tag
+    holds it, too, which keeps it from being cleaned up once the stream moves on; `None` where it holds nothing.
     """
 
     name: str
@@ -27,6 +28,7 @@ class VariantState:
     waits: Digest | None
     waiting_version: str | None
     since: datetime | None = None
+    pinned: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,14 @@ class Registries:
         """See `RegistryReader.referrers`."""
         return self._for(repository).referrers(repository, digest)
 
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """See `RegistryReader.lists_referrers`."""
+        return self._for(repository).lists_referrers(repository)
+
+    def require_push(self, repository: Repository) -> None:
+        """See `RegistryWriter.require_push`."""
+        self._for(repository).require_push(repository)
+
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """See `RegistryWriter.put_blob`."""
         return self._for(repository).put_blob(repository, content)

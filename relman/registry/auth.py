@@ -6,6 +6,7 @@ for loopback and hosts named insecure); never to where a redirect leads.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -58,6 +59,23 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
 class _Token:
     value: str
     until: float
+
+
+def granted_by(authorization: str | None) -> Mapping[str, tuple[str, ...]] | None:
+    """What a token allows, by repository, where it says so; `None` where it does not.
+
+    Source: distribution, "Token Authentication Implementation", the claim `access` of a JSON Web Token. It is not
+    verified: whoever reads it asked for it, and the registry decides.
+    """
+    parts = (authorization or "").removeprefix("Bearer ").split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        access = claims["access"]
+        return {entry["name"]: tuple(map(str, entry["actions"])) for entry in access if entry["type"] == "repository"}
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def host_and_port(netloc: str) -> str:

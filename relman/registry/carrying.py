@@ -57,14 +57,15 @@ def first_missing(reader: RegistryReader, image: Reference) -> str | None:
         manifests = family(reader, image)
     except NotFound as error:
         return error.message
-    blobs = tuple({blob.digest: None for manifest in manifests for blob in _blobs(image.repository, manifest)})
+    blobs = tuple({blob.digest: None for manifest in manifests for blob in blobs_of(image.repository, manifest)})
     with ThreadPoolExecutor(WORKERS) as pool:
         there = pool.map(lambda digest: reader.has_blob(image.repository, digest), blobs)
         gone = [digest for digest, is_there in zip(blobs, there, strict=True) if not is_there]
     return f"the blob `{gone[0]}` is not in `{image.repository}`" if gone else None
 
 
-def _blobs(repository: Repository, manifest: Manifest) -> tuple[Descriptor, ...]:
+def blobs_of(repository: Repository, manifest: Manifest) -> tuple[Descriptor, ...]:
+    """What a manifest is stored beside. Raises `Malformed`."""
     reference = repository.digest(manifest.descriptor.digest)
     return read_manifest(manifest.content, manifest.descriptor.media_type, f"`{reference}`").blobs
 
@@ -79,7 +80,7 @@ def carry(
     require_pinned(source)
     with ThreadPoolExecutor(WORKERS) as pool:
         for manifest in family(reader, source):
-            for _ in pool.map(carry_blob, _blobs(source.repository, manifest)):
+            for _ in pool.map(carry_blob, blobs_of(source.repository, manifest)):
                 pass
             if writer.resolve(target.digest(manifest.descriptor.digest)) is None:
                 writer.put_manifest(target, manifest.content, manifest.descriptor.media_type)

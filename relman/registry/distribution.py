@@ -192,6 +192,7 @@ class Distribution:
         what = f"what refers to `{repository.digest(digest)}`"
         found: list[Descriptor] = []
         for answer in _pages(session, path(repository, f"referrers/{digest}"), repository, what):
+            session.referrers_known = answer.status != 400
             if answer.status in (400, 404, 405, 501) or (answer.status == 200 and _media_type(answer) != OCI_INDEX):
                 session.has_referrers = answer.status == 400  # 400 may be about this question alone
                 log.debug("`%s` has no referrers API: lists are kept under fallback tags", session.host)
@@ -201,6 +202,15 @@ class Distribution:
             descriptor = Descriptor(OCI_INDEX, Digest.of(answer.content), len(answer.content))
             found += listed(Manifest(descriptor, answer.content), what)
         return tuple(found)
+
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """As the first answer about referrers had it."""
+        session = self._session(repository)
+        return session.has_referrers if session.referrers_known else None
+
+    def require_push(self, repository: Repository) -> None:
+        """Ask for a token to push with, where this registry wants any: it says what it is good for, or is refused."""
+        self._session(repository).require_push(repository)
 
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """HEAD, and where it is missing POST and PUT."""

@@ -108,6 +108,42 @@ def lost(reader: RegistryReader, image: Reference, target: Repository) -> tuple[
     return tuple(piece for piece in here if missing(piece))
 
 
+def gone(
+    reader: RegistryReader, image: Reference, pieces: Iterable[tuple[Digest, Digest, str | None]]
+) -> tuple[tuple[Digest, Digest, str | None], ...]:
+    """Of ``pieces`` that were attached to ``image`` once (subject, digest, tag of cosign's), those that are no longer.
+
+    What is only listed and not there counts as gone. A tag that holds more signatures than it did has lost nothing,
+    where what it held before can still be asked for.
+    """
+    wanted = tuple(pieces)
+    repository = image.repository
+    subjects = tuple(dict.fromkeys(subject for subject, _, tag in wanted if tag is None))
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        lists = pool.map(lambda subject: reader.referrers(repository, subject), subjects)
+        listed = {(subject, one.digest) for subject, found in zip(subjects, lists, strict=True) for one in found}
+        answers = pool.map(lambda piece: _is_there(reader, repository, piece, listed), wanted)
+        return tuple(piece for piece, there in zip(wanted, answers, strict=True) if not there)
+
+
+def _is_there(
+    reader: RegistryReader,
+    repository: Repository,
+    piece: tuple[Digest, Digest, str | None],
+    listed: set[tuple[Digest, Digest]],
+) -> bool:
+    subject, digest, tag = piece
+    if tag is None:
+        return (subject, digest) in listed and reader.resolve(repository.digest(digest)) is not None
+    held = reader.resolve(repository.tag(tag))
+    if held is None or held.digest == digest:
+        return held is not None
+    try:
+        return _holds(reader, repository.digest(held.digest), repository.digest(digest))
+    except (NotFound, Malformed):
+        return False
+
+
 def _holds(reader: RegistryReader, larger: Reference, smaller: Reference) -> bool:
     """Whether the manifest of signatures ``larger`` has every layer of ``smaller``."""
     return _layers(reader, smaller) <= _layers(reader, larger)

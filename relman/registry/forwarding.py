@@ -46,3 +46,7 @@ class Forwarding:
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """See `RegistryReader.referrers`."""
         return self._reader.referrers(repository, digest)
+
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """See `RegistryReader.lists_referrers`."""
+        return self._reader.lists_referrers(repository)

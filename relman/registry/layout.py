@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from relman.errors import DigestMismatch, Malformed, NotFound
+from relman.errors import DigestMismatch, Malformed, NotFound, Unequipped
 from relman.model.oci import Descriptor, Digest, Reference, Repository
 from relman.registry.carrying import carry, require_named
 from relman.registry.files import locked, refused, replace_file, write_blob
@@ -205,6 +206,17 @@ class Layouts:
                 size, kind = len(content), parts.artifact_type
                 found.append(Descriptor(media_type, entry.digest, size, kind, annotations=parts.annotations))
         return merged(tuple(found), by_fallback_tag(self, repository, digest))
+
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """A folder lists what is attached in its index."""
+        return True
+
+    def require_push(self, repository: Repository) -> None:
+        """The folder, or the nearest one above that is there, lets us write."""
+        folder = self._base / repository.name
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        if not os.access(there, os.W_OK):
+            raise Unequipped(f"nothing can be written to `{there}`", hint="its owner, or its mode, does not allow it")
 
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """Written beside its place, then renamed; a damaged file of that name is replaced."""

@@ -73,12 +73,24 @@ class RegistryReader(Protocol):
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """What is attached to the manifest with this digest, by API or by fallback tag; empty where nothing is."""
 
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """Whether what is attached is listed by an API, not under fallback tags; `None` where that is not known yet.
+
+        `referrers` finds it out; here nothing is asked.
+        """
+
 
 class RegistryWriter(RegistryReader, Protocol):
     """Writes, too. What was written is what was asked: the digest in the answer is checked where there is one.
 
     A write whose answer is lost raises `AnswerLost`: the caller settles it by reading.
     """
+
+    def require_push(self, repository: Repository) -> None:
+        """Raise `Unequipped` where it is known without writing that nothing can be written there.
+
+        A token is asked for, which the first write then uses; that it was given promises nothing.
+        """
 
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """Store ``content``. Nothing is sent where it is there already."""

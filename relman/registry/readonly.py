@@ -48,3 +48,7 @@ class ReadOnly:
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """See `RegistryReader.referrers`."""
         return self.__registry.referrers(repository, digest)
+
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """See `RegistryReader.lists_referrers`."""
+        return self.__registry.lists_referrers(repository)

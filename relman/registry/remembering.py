@@ -1,6 +1,6 @@
 """Asking once: within a run for all that several parts of it want to know, between runs for what can never change.
 
-Only what is named by a digest is remembered. Where a tag points is asked for each time.
+Only what is named by a digest is remembered. Where a tag points is asked for each time, and so is whatever was written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 from relman.model.oci import Descriptor, Digest, Reference, Repository
 from relman.registry.forwarding import Forwarding
 from relman.registry.manifests import sniffed_media_type
-from relman.registry.protocol import Manifest, RegistryReader
+from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 
 _LARGEST = 256 * 1024
 _ROOM = 32 * 1024 * 1024
@@ -41,20 +41,38 @@ class Remembering(Forwarding):
         self._referrers: dict[tuple[Repository, Digest], tuple[Descriptor, ...]] = {}
         self._manifests: dict[tuple[Repository, Digest], Manifest] = {}
         self._blobs: dict[tuple[Repository, Digest], bytes] = {}
+        self._there: set[tuple[Repository, Digest]] = set()
         self._room = _ROOM
 
     def manifest(self, reference: Reference) -> Manifest:
         """By digest as it was the first time, which is as it always is; by tag as it is now."""
-        if reference.digest is not None:
-            known = self._manifests.get((reference.repository, reference.digest))
-            if known is not None:
-                return known
+        known = self.known(reference)
+        if known is not None:
+            return known
         found = self._reader.manifest(reference)
-        digest = found.descriptor.digest
-        if self._has_room(len(found.content)):
-            self._manifests[reference.repository, digest] = found
+        self.note(reference.repository, found)
         if self._pieces is not None and sniffed_media_type(found.content) == found.descriptor.media_type:
-            self._pieces.keep_piece(digest, found.content)
+            self._pieces.keep_piece(found.descriptor.digest, found.content)
+        return found
+
+    def known(self, reference: Reference) -> Manifest | None:
+        """The manifest with the reference's digest, where this run has its bytes: nothing is asked."""
+        return self._manifests.get((reference.repository, reference.digest)) if reference.digest else None
+
+    def note(self, repository: Repository, manifest: Manifest) -> None:
+        """Remember what ``repository`` answered to somebody else."""
+        key = (repository, manifest.descriptor.digest)
+        if key not in self._manifests and self._has_room(len(manifest.content)):
+            self._manifests[key] = manifest
+
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """That it is there, as it was the first time; whether it is not is asked again."""
+        key = (repository, digest)
+        if key in self._there:
+            return True
+        found = self._reader.has_blob(repository, digest)
+        if found:
+            self._there.add(key)
         return found
 
     def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
@@ -107,3 +125,50 @@ class Past(Forwarding):
             if media_type is not None:
                 return Manifest(Descriptor(media_type, reference.digest, len(content)), content)
         return self._reader.manifest(reference)
+
+
+class Telling(Forwarding):
+    """`RegistryReader` that asks each time, and lets ``told`` know of the manifests that it was shown."""
+
+    def __init__(self, reader: RegistryReader, told: Remembering) -> None:
+        super().__init__(reader)
+        self._told = told
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """As the registry has it now."""
+        found = self._reader.manifest(reference)
+        self._told.note(reference.repository, found)
+        return found
+
+
+class Informed(Telling):
+    """`RegistryWriter` that does not fetch the bytes of a manifest which this run has: what a digest names is the same.
+
+    Whoever has to know that a registry *has* a manifest asks with `Telling`.
+    """
+
+    def __init__(self, writer: RegistryWriter, told: Remembering) -> None:
+        super().__init__(writer, told)
+        self._writer = writer
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """The bytes that are known, else as the registry has it now."""
+        return self._told.known(reference) or super().manifest(reference)
+
+    def require_push(self, repository: Repository) -> None:
+        """See `RegistryWriter.require_push`."""
+        self._writer.require_push(repository)
+
+    def put_blob(self, repository: Repository, content: bytes) -> Digest:
+        """See `RegistryWriter.put_blob`."""
+        return self._writer.put_blob(repository, content)
+
+    def put_manifest(
+        self, repository: Repository, content: bytes, media_type: str, *, tag: str | None = None
+    ) -> Digest:
+        """See `RegistryWriter.put_manifest`."""
+        return self._writer.put_manifest(repository, content, media_type, tag=tag)
+
+    def copy(self, source: Reference, target: Repository) -> None:
+        """See `RegistryWriter.copy`."""
+        self._writer.copy(source, target)

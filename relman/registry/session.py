@@ -14,7 +14,7 @@ from relman.errors import AnswerLost, Malformed, NotFound, Passing, RelmanError,
 from relman.http import BODY_LIMIT, Answer, Client, Content, Repeat, Stream
 from relman.model.oci import Repository
 from relman.redaction import redact
-from relman.registry.auth import Authorizer, Scopes, is_plain
+from relman.registry.auth import Authorizer, Scopes, granted_by, is_plain
 from relman.registry.credentials import DOCKER_HUB, CredentialStore
 
 _REDIRECTS = 5
@@ -75,6 +75,7 @@ class Session:
         self.base = f"{scheme}://{'registry-1.docker.io' if host == DOCKER_HUB else host}"
         self.auth = Authorizer(host, client, store, insecure)
         self.has_referrers = True
+        self.referrers_known = False
         self.has_ranges = True
         self.first_referrers = First()
         self._introduction = First()
@@ -129,6 +130,14 @@ class Session:
                     return
                 self.auth.challenged(Answer("GET", stream.url, 401, stream.headers, b""), scopes, authorization)
         raise self.auth.refused("refuses the credentials (401)", scopes)
+
+    def require_push(self, repository: Repository) -> None:
+        """Raise `Unequipped` where there is no login to push with, or its token says that it cannot."""
+        scopes = push(repository)
+        granted = granted_by(self.auth.header(scopes))
+        name = server_name(repository)
+        if granted is not None and "push" not in granted.get(name, ()) and "*" not in granted.get(name, ()):
+            raise self.auth.refused("gives a token that cannot push", scopes)
 
     def upload_address(self, answer: Answer) -> str:
         """Where an upload goes on, from its Location, which may be relative."""

@@ -126,6 +126,13 @@ class MemoryRegistry:
                     found.append(Descriptor(media_type, own, size, kind, annotations=parts.annotations))
             return merged(tuple(found), by_fallback_tag(self, repository, digest))
 
+    def lists_referrers(self, repository: Repository) -> bool | None:
+        """As it was made."""
+        return self._referrers_api
+
+    def require_push(self, repository: Repository) -> None:
+        """Everybody may write."""
+
     def put_blob(self, repository: Repository, content: bytes) -> Digest:
         """Recorded in ``writes`` only where it is new: what is there is not sent."""
         digest = Digest.of(content)

@@ -37,10 +37,11 @@ from relman.registry.protocol import RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.render import NotesRenderer, Templates
 from relman.render.sample import sample
-from relman.walk.acting import Outcome, Tools, act
+from relman.walk.acting import Outcome, act
 from relman.walk.planning import make_plan, record_of
 from relman.walk.rehearsing import ID, sample_release
 from relman.walk.settings import SettingsOf
+from relman.walk.trying import Tools
 
 RELEASE = ID
 PAGE = "https://example.org/releases/sample-20260705"
@@ -214,7 +215,6 @@ class Trial:
                 writer=lambda action, _: Struck(self.writer(action), tally),
                 clock=lambda: self.now,
                 report=lambda action, _: self.said.append(self.executor(action).describe(action)),
-                elsewhere=session.elsewhere,
                 sleep=lambda _: None,
             )
             dying = blow is not None and blow.number == 0

@@ -23,8 +23,9 @@ from relman.model.record import Correction, Receipt, ReceiptState, Record, Recor
 from relman.model.release import Release
 from relman.model.streams import OnFailure, Stream
 from relman.settings import PublishSettings
-from relman.walk.acting import Outcome, Tools, act, state_so_far
+from relman.walk.acting import Outcome, act, state_so_far
 from relman.walk.settings import SettingsOf
+from relman.walk.trying import Tools
 
 if TYPE_CHECKING:
     from relman.render import Banner
@@ -203,6 +204,20 @@ def standing(posts: Iterable[Post]) -> tuple[Post, ...]:
 # -------------------------------------------------------------------------------------------------- doing it
 
 
+class _Seen:
+    """A session of a release of which nothing is in doubt: somebody looked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def record(self) -> Record:
+        return replace(self._session.record, elsewhere=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
 @dataclass
 class Announcer:
     """Acts on the posts of one release, which ``session`` holds. ``by`` is who asked for it."""
@@ -212,6 +227,8 @@ class Announcer:
     tools: Tools
     by: str
     came: list[tuple[Post, Receipt]] = field(default_factory=list)
+    seen: bool = False
+    """Whether somebody looked what became of the post at hand, so that no earlier try of it is in doubt."""
 
     def post(self, posts: Sequence[Post]) -> Outcome:
         """Post what was left out, as `relman resume` would: what is unknown is asked after, and not sent again."""
@@ -223,7 +240,8 @@ class Announcer:
                 target = next((a.target for a in self.plan.actions if a.key == missing[0]), missing[0])
                 raise UsageError(f"`{action.target}` needs `{target}`, which is not done", hint="post that one, too")
         free = [replace(a, needs=tuple(key for key in a.needs if key not in settled)) for a in actions]
-        outcome = act(replace(self.plan, actions=tuple(free)), self.session, self.tools, OnFailure.FORWARD)
+        session: Any = _Seen(self.session) if self.seen else self.session
+        outcome = act(replace(self.plan, actions=tuple(free)), session, self.tools, OnFailure.FORWARD)
         receipts = {receipt.key: receipt for receipt in outcome.receipts}
         self.came += [(post, receipts[post.planned.key]) for post in posts]
         return outcome
@@ -231,6 +249,7 @@ class Announcer:
     def again(self, post: Post) -> None:
         """Let a post whose end nobody knows be sent once more: somebody looked, and it is not there."""
         self._note(post, self._word(post, ReceiptState.FAILED, f"{self.by} says that it did not arrive"), quietly=True)
+        self.seen = True
 
     def posted(self, post: Post, address: str | None) -> None:
         """Somebody looked, and it is there."""

@@ -10,13 +10,14 @@ from relman.config import Config
 from relman.errors import PartlyDone, StalePlan
 from relman.model.changelog import Changelog
 from relman.model.gates import Override
-from relman.model.oci import Platform, parse_repository
+from relman.model.oci import Platform
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, ordered
 from relman.model.record import Receipt, Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Release
 from relman.model.rollback import Rollback
 from relman.model.streams import SourceMoved
 from relman.registry.protocol import RegistryReader
+from relman.walk.tags import in_parallel
 
 
 def make_plan(
@@ -113,13 +114,15 @@ def check_fresh(plan: Plan, config: Config, reader: RegistryReader, known: Seque
             "the configuration of project, registry, variants or streams has changed since the plan was made",
             hint=f"make a new plan: `relman plan {plan.stream}`",
         )
-    touched = {receipt.key for receipt in known if receipt.settled or receipt.state == "unknown"}
+    touched = {receipt.key for receipt in known if receipt.ours}
     begun = any(action.key in touched for action in plan.actions if action.stage <= Stage.SEAL)
     refuses = config.stream(plan.stream).on_source_moved is SourceMoved.REFUSE
+    tags = [variant.reference.repository.tag(tag) for variant in plan.variants for tag in variant.tags]
+    holding = dict(zip(tags, in_parallel(reader.resolve, tags), strict=True))
     for variant in plan.variants:
-        repository = parse_repository(str(variant.reference.repository))
+        repository = variant.reference.repository
         for tag, before in variant.tags.items():
-            found = reader.resolve(repository.tag(tag))
+            found = holding[repository.tag(tag)]
             held = found.digest if found else None
             if held not in (before, variant.digest):
                 moved = (
@@ -145,7 +148,7 @@ def check_fresh(plan: Plan, config: Config, reader: RegistryReader, known: Seque
 
 def moved_in_part(plan: Plan, known: Sequence[Receipt]) -> bool:
     """Whether some, but not all, of the tags of an unfinished release have moved, or may have."""
-    touched = {receipt.key for receipt in known if receipt.settled or receipt.state == "unknown"}
+    touched = {receipt.key for receipt in known if receipt.ours}
     tags = [action.key for action in plan.actions if action.stage in (Stage.PROMOTE, Stage.SEAL)]
     settled = {receipt.key for receipt in known if receipt.settled}
     return any(key in touched for key in tags) and not all(key in settled for key in tags)

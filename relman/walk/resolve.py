@@ -7,7 +7,7 @@ is written down in ``assumed``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -19,11 +19,11 @@ from relman.model.plan import Plan, PlannedVariant
 from relman.model.record import Record, RecordedVariant, RecordState, called
 from relman.model.release import Candidate, Predecessor, Release, release_id
 from relman.model.state import VariantState
-from relman.model.streams import Stream, Variant, Version
+from relman.model.streams import Place, Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
 from relman.walk.moves import Moves
 from relman.walk.predecessors import LookAt, Predecessors
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Resolver:
             previous_id=last.id if last else None,
             candidates=candidates,
             changed=changed,
-            assumed=_assumptions(candidates, last, stream),
+            assumed=(*_assumptions(candidates, last, stream), *(self._loose(candidates) if changed else ())),
         )
 
     def _moved_away(self, stream: Stream, candidates: Sequence[Candidate]) -> bool:
@@ -202,9 +202,22 @@ class Resolver:
                 created=image.platforms[0].created if image else None,
                 waits=waits.image.digest if waits else None,
                 waiting_version=waits.build.tag if waits and waits.build else None,
+                pinned=self._is_pinned(place, image, dated) if image else None,
             )
 
         return in_parallel(one, self._variants())
+
+    def _loose(self, candidates: Sequence[Candidate]) -> Iterator[str]:
+        """Of a stream that is built in place; a promotion gives each image a dated tag."""
+        streams = tuple(self.config.streams.values())
+        for one in candidates:
+            if not (
+                one.build or any(move.dated for move in one.moves) or pinned(self.tags, streams, one.place, one.image)
+            ):
+                yield unpinned(one.variant.name)
+
+    def _is_pinned(self, place: Place, image: Image, dated: Version | None) -> bool:
+        return dated is not None or pinned(self.tags, self.config.streams.values(), place, image)
 
     # ------------------------------------------------------------------------------------------ candidates
 

@@ -7,7 +7,7 @@ after the last one has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,8 +24,8 @@ from relman.model.rollback import rollback_id
 from relman.model.streams import Place, Stream, Version
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
-from relman.walk.acting import UNFINISHED, Outcome, begun
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.acting import TAGS, UNFINISHED, Outcome, begun
+from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
 
 PlanOf = Callable[[Record], Plan | None]
 
@@ -36,7 +36,7 @@ def held_now(records: Sequence[Record]) -> Record | None:
     Raises `PartlyDone` for a rollback that is not finished: another one on top of it would be a guess.
     """
     for record in records:
-        if record.rollback and record.state in UNFINISHED and begun(record.receipts):
+        if record.rollback and record.state in UNFINISHED and begun(record.receipts) and not _is_over(record, records):
             raise PartlyDone(
                 f"a rollback of `{record.stream}` to `{record.version}` is not finished",
                 hint=f"finish it: `relman resume {record.id}`",
@@ -44,6 +44,12 @@ def held_now(records: Sequence[Record]) -> Record | None:
         if record.state in (RecordState.FINISHED, RecordState.PARTIAL, RecordState.YANKED):
             return record
     return None
+
+
+def _is_over(record: Record, records: Sequence[Record]) -> bool:
+    """Whether a rollback has only people left to tell: what it takes back is marked so after the last tag has moved."""
+    gone = (RecordState.ROLLED_BACK, RecordState.YANKED)
+    return any(one.id == record.rollback.of and one.state in gone for one in records) if record.rollback else True
 
 
 def origin(record: Record, records: Sequence[Record]) -> Record:
@@ -129,10 +135,9 @@ class WayBack:
             lambda place: self._candidate(stream, place, current, to),
             [self.config.place(variant, stream) for variant in self.config.variants],
         )
-        planned, unmoved = self._tags_of(to, stream), self._tags_of(current, stream)
+        planned = self._tags_of(to, stream)
         candidates = in_parallel(lambda c: self._with_moves(c, stream, planned), candidates)
-        moved = {move.reference for candidate in candidates for move in candidate.moves}
-        left = [str(reference) for reference in unmoved if reference not in moved]
+        left = self.left(stream, current, candidates)
         digests = ((c.variant.name, platform, c.image.digest) for c in candidates for platform in c.platforms)
         return Release(
             id=rollback_id(self.config.project, stream.name, digests, current.id),
@@ -148,8 +153,20 @@ class WayBack:
             assumed=(
                 f"this goes back from `{current.version}` to `{to.version}`",
                 *(f"`{tag}` stays where it is: `{to.version}` did not have it" for tag in left),
+                *self._loose(candidates),
             ),
         )
+
+    def _loose(self, candidates: Sequence[Candidate]) -> Iterator[str]:
+        streams = tuple(self.config.streams.values())
+        for one in candidates:
+            if not pinned(self.tags, streams, one.place, one.image):
+                yield unpinned(one.variant.name)
+
+    def left(self, stream: Stream, current: Record, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+        """The moving tags of ``current`` that ``candidates`` do not get: they go on holding what is withdrawn."""
+        moved = {move.reference for candidate in candidates for move in candidate.moves}
+        return tuple(str(reference) for reference in self._tags_of(current, stream) if reference not in moved)
 
     def _candidate(self, stream: Stream, place: Place, current: Record, to: Record) -> Candidate:
         name = place.variant.name
@@ -313,8 +330,12 @@ def let_go(plan: Plan, ledger: Ledger) -> None:
 
 
 def conclude(plan: Plan, outcome: Outcome, ledger: Ledger, *, host: str, now: datetime) -> None:
-    """After the tags: note what was taken back; where nothing was, let go of the stream."""
-    if outcome.state is RecordState.FINISHED:
+    """After the tags: note what was taken back; where nothing was, let go of the stream.
+
+    An announcement that failed, or of which nobody knows, changes nothing in what the stream holds.
+    """
+    settled = {receipt.key for receipt in outcome.receipts if receipt.settled}
+    if settled.issuperset(action.key for action in plan.actions if action.stage in TAGS):
         take_back(plan, ledger, host=host, now=now)
     elif outcome.state is RecordState.INTENDED or outcome.restored:
         let_go(plan, ledger)

@@ -1,12 +1,14 @@
 """A promotion as a statement about an image: in-toto Statement v1, whose predicate is a SLSA verification summary.
 
+Where a signer is configured, it is signed just before it is attached, and what is attached is a sigstore bundle.
+
 The summary says that somebody verified an artifact against a policy (https://slsa.dev/verification_summary/v1). What
 only relman knows stands beside it in an extension field, whose name is a URI, as the parsing rules of in-toto want it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -14,9 +16,11 @@ from relman import __version__
 from relman.documents.reading import canonical
 from relman.documents.record import gate_document, override_document, rollback_document
 from relman.documents.values import rfc3339
-from relman.errors import NotFound
+from relman.errors import NotFound, Unequipped
 from relman.model.plan import Action, Plan, PlannedVariant, Stage, action_key, ordered
 from relman.model.record import Record
+from relman.model.signature import StatementSigning
+from relman.signing.keys import Signer
 from relman.walk.acting import TAGS
 
 KIND = "statement"
@@ -27,10 +31,10 @@ POLICY = "urn:relman:configuration"
 """What the policy is called: the digest is that of what a plan pins of relman.toml, the streams' gates among it."""
 
 
-def with_statements(plan: Plan) -> Plan:
+def with_statements(plan: Plan, signing: StatementSigning | None) -> Plan:
     """``plan`` with a statement to attach to each variant's image, once all tags have moved.
 
-    What it will say is known only then: the actions name the image and nothing more.
+    What it will say is known only then: the actions name the image, and how it will be signed, and nothing more.
     """
     if not plan.changed:
         return plan
@@ -40,7 +44,12 @@ def with_statements(plan: Plan) -> Plan:
             stage=Stage.PUBLISH,
             key=action_key(plan.id, f"{KIND}:{variant.name}"),
             target=f"{KIND}:{variant.name}",
-            payload={"reference": str(variant.reference), "release": plan.id, "predicate": SUMMARY},
+            payload={
+                "reference": str(variant.reference),
+                "release": plan.id,
+                "predicate": SUMMARY,
+                "signed": signing.mode if signing else None,
+            },
         )
         for variant in plan.variants
         if variant.tags
@@ -48,12 +57,29 @@ def with_statements(plan: Plan) -> Plan:
     return replace(plan, actions=ordered((*plan.actions, *statements)))
 
 
-def filled(plan: Plan, action: Action, record: Record) -> Action:
-    """``action`` with the text of its statement, as ``record`` gives it; any other action as it is."""
+def filled(plan: Plan, action: Action, record: Record, signer: Callable[[], Signer | None]) -> Action:
+    """``action`` with the text of its statement, as ``record`` gives it; any other action as it is.
+
+    Where the plan says that it is signed, the text is the bundle that ``signer`` makes of it. Raises what that raises,
+    and `Unequipped` where nobody signs any more.
+    """
     if action.kind != KIND:
         return action
-    variant = action.target.removeprefix(f"{KIND}:")
-    return replace(action, payload={**action.payload, "text": statement_bytes(plan, record, variant).decode()})
+    text = statement_bytes(plan, record, action.target.removeprefix(f"{KIND}:"))
+    if action.payload.get("signed"):
+        made = signer()
+        if made is None:
+            raise nobody_signs()
+        text = made.sign(text)
+    return replace(action, payload={**action.payload, "text": text.decode()})
+
+
+def nobody_signs() -> Unequipped:
+    """The error for a plan with signed statements where nobody is configured to sign them."""
+    return Unequipped(
+        "the plan says that its statements are signed, and [record] says no longer by whom",
+        hint="put `key` or `sign` back, or make a new plan",
+    )
 
 
 def statement_bytes(plan: Plan, record: Record, variant: str) -> bytes:

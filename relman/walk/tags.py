@@ -160,3 +160,13 @@ def _number(version: Version) -> tuple[int, int]:
 
 def _pattern_rank(stream: Stream, version: Version, place: Place) -> int:
     return next(i for i, pattern in enumerate(stream.versions) if pattern.read(version.tag, place.variant.suffix))
+
+
+def pinned(tags: TagBook, streams: Iterable[Stream], place: Place, image: Image) -> bool:
+    """Whether a dated tag of any of ``streams`` in this repository holds ``image``: then clean-up leaves it alone."""
+    return any(tags.build(stream, place, image) is not None for stream in streams)
+
+
+def unpinned(variant: str) -> str:
+    """What a plan says of an image that only the stream's own tag will hold."""
+    return f"no dated tag holds the image of `{variant}`: a registry's clean-up may take it once the stream moves on"

@@ -21,7 +21,7 @@ from tests.integration.front import Forward, Gate, Victim, answer, lose, nth_wri
 from tests.servers import Asked, Front, Reply, Scripted
 
 WRITES = ("base:stable", "dx:stable", "base:stable-20260624", "dx:stable-20260624")
-"""What a release of the small set writes, in this order."""
+"""What a release of the small set writes: the stream's tags in this order, then the dated ones, at the same time."""
 NUMBERS = range(1, len(WRITES) + 1)
 HOOK = """
 [[announce]]
@@ -85,7 +85,8 @@ def check_what_is_left(ran: Ran, broken: Broken, number: int) -> None:
     """All old with exit 1, 7 or 75, or partly done with exit 4 and everything named that is left."""
     states = {receipt["action"]: receipt["state"] for receipt in broken.project.record["receipts"]}
     done = {f"tag:{name}" for name, state in ((w, states[f"tag:{w}"]) for w in WRITES) if state == "done"}
-    assert done == {f"tag:{name}" for name in WRITES[: number - 1]}
+    assert len(done) == number - 1
+    assert {f"tag:{name}" for name in WRITES[: min(number - 1, 2)]} <= done
     assert states["webhook:hook"] == "skipped"
     assert broken.hook.asked == []
     if number == 1:
@@ -93,7 +94,7 @@ def check_what_is_left(ran: Ran, broken: Broken, number: int) -> None:
         assert broken.project.record["state"] == "intended"
     else:
         assert ran.code == 4
-        assert f"tag:{WRITES[number - 1]}" in ran.stderr
+        assert any(f"tag:{name}" in ran.stderr for name in WRITES[min(number - 1, 2) :])
         assert f"relman resume {broken.project.record['id']}" in ran.stderr
         assert broken.project.record["state"] == "partial"
 
@@ -107,7 +108,8 @@ def test_a_write_that_is_forbidden_stops_the_release_and_resume_finishes_it(
 
         ran = broken.project.relman("apply", "plan.json", code=4 if number > 1 else 7)
 
-        assert len(writes(broken.front)) == number
+        # Of two dated tags the second may be under way already when the first is refused.
+        assert len(writes(broken.front)) in ((3, 4) if number == 3 else (number,))
         check_what_is_left(ran, broken, number)
         broken.finish()
 

@@ -32,6 +32,8 @@ KEPT: dict[str, dict[str, str]] = {
         "/repos/{owner}/{repo}/commits/{ref}/check-runs": "get",
         "/repos/{owner}/{repo}/commits/{ref}/status": "get",
         "/repos/{owner}/{repo}/commits/{ref}/statuses": "get",
+        "/repos/{owner}/{repo}/pulls": "get",
+        "/repos/{owner}/{repo}/pulls/{pull_number}/reviews": "get",
     },
     "discourse": {
         "/posts.json": "post",

@@ -6,17 +6,24 @@ What it says is the core's: it is written from the record, after the tags have m
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from relman.model.oci import Descriptor, Reference, parse_reference
 from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import CAREFUL, Malformed, RegistryReader, RegistryWriter, attach, hookimpl
+from relman_plugins.promote.listing import listing
 
 TYPE = "application/vnd.in-toto+json"
+SIGNED_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+"""A statement in a sigstore bundle, as cosign attaches and finds it."""
 RELEASE = "dev.relman.release"
 PREDICATE = "in-toto.io/predicate-type"
 """As other tools name it, so that they find statements by what they are about."""
+BUNDLED, BUNDLED_PREDICATE = "dev.sigstore.bundle.content", "dev.sigstore.bundle.predicateType"
+"""As cosign marks its bundles."""
+_SIGNED = {"key": ", signed with the key of [record],", "keyless": ", signed by who runs this,"}
 
 
 @hookimpl
@@ -32,8 +39,13 @@ class StatementExecutor:
     scope: Literal["registry"] = "registry"
 
     def describe(self, action: Action) -> str:
-        """`attach the record of this promotion to ghcr.io/os/x@sha256:…`."""
-        return f"attach the record of this promotion to {action.text('reference')}"
+        """`attach the record of this promotion, signed with the key of [record], to ghcr.io/os/x@sha256:…`."""
+        how = _SIGNED.get(str(action.payload.get("signed")), "")
+        return f"attach the record of this promotion{how} to {action.text('reference')}"
+
+    def ready(self, actions: Sequence[Action], reader: RegistryReader) -> Iterator[str]:
+        """How the registries list what is attached."""
+        return listing(reader, map(_image, actions))
 
     def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
         """Adopted where a statement of this release hangs on the image."""
@@ -49,13 +61,15 @@ class StatementExecutor:
         reference, content = _image(action), action.text("text").encode()
         assert reference.digest
         annotations = {PREDICATE: action.text("predicate"), RELEASE: action.text("release")}
+        if action.payload.get("signed"):
+            annotations |= {BUNDLED: "dsse-envelope", BUNDLED_PREDICATE: action.text("predicate")}
         attached = attach(
             writer,
             reference.repository,
             reference.digest,
             content,
-            artifact_type=TYPE,
-            media_type=TYPE,
+            artifact_type=_type(action),
+            media_type=_type(action),
             annotations=annotations,
             patience=CAREFUL,
         )
@@ -72,9 +86,13 @@ class StatementExecutor:
         return None
 
 
+def _type(action: Action) -> str:
+    return SIGNED_TYPE if action.payload.get("signed") else TYPE
+
+
 def _image(action: Action) -> Reference:
     return parse_reference(action.text("reference"))
 
 
 def _is_of(referrer: Descriptor, action: Action) -> bool:
-    return referrer.artifact_type == TYPE and referrer.annotations.get(RELEASE) == action.text("release")
+    return referrer.artifact_type == _type(action) and referrer.annotations.get(RELEASE) == action.text("release")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeVar
 
@@ -19,11 +19,14 @@ from relman.plugin import (
     RegistryReader,
     RegistryWriter,
     StalePlan,
+    Unequipped,
     copy_evidence,
     first_missing,
     hookimpl,
     lost_evidence,
+    skopeo_version,
 )
+from relman_plugins.promote.listing import listing
 
 T = TypeVar("T")
 _TRIES: Final = 3
@@ -88,6 +91,7 @@ class TagExecutor:
 
     kind = "tag"
     scope: Literal["registry"] = "registry"
+    concurrent = True
 
     def __init__(self) -> None:
         self._manifests: dict[Reference, Manifest] = {}
@@ -161,6 +165,23 @@ class CopyExecutor:
         """`copy a@sha256:… to b`."""
         return f"copy {action.text('from')} to {action.text('to')}"
 
+    def ready(self, actions: Sequence[Action], reader: RegistryReader) -> Iterator[str]:
+        """Who copies, for each pair of registries: none is too bare for it, since relman can carry layers itself."""
+        pairs = {
+            (parse_reference(one.text("from")).repository.registry, parse_reference(one.text("to")).repository.registry)
+            for one in actions
+        }
+        for here, there in sorted(pairs):
+            if here == there and here:
+                yield f"layers are mounted within `{here}`, or copied by relman where it does not mount"
+            elif here and there:
+                try:
+                    found = ".".join(map(str, skopeo_version()))
+                except Unequipped:
+                    yield f"there is no skopeo: relman copies from `{here}` to `{there}` itself"
+                else:
+                    yield f"skopeo {found} copies from `{here}` to `{there}`, and relman what that gives up on"
+
     def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
         """Adopted where the manifest is there with everything below it, layers too."""
         return None if first_missing(reader, _copied(action)) else _receipt(action, ReceiptState.ADOPTED)
@@ -193,6 +214,10 @@ class EvidenceExecutor:
     def describe(self, action: Action) -> str:
         """`copy signatures, attestations and SBOMs of a@sha256:… to b`."""
         return f"copy signatures, attestations and SBOMs of {action.text('from')} to {action.text('to')}"
+
+    def ready(self, actions: Sequence[Action], reader: RegistryReader) -> Iterator[str]:
+        """How the registries that it goes to list what is attached."""
+        return listing(reader, (_copied(action) for action in actions))
 
     def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
         """Adopted where all of it is there."""

@@ -14,7 +14,7 @@ from relman.model.gates import GateResult
 from relman.model.observed import Observations
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader
-from relman.walk.audit import builds, images, records, rhythm, tags, texts
+from relman.walk.audit import builds, evidence, images, pins, records, rhythm, tags, texts
 from relman.walk.audit.facts import Answer, Facts, Images, Published
 from relman.walk.tags import TagBook
 
@@ -46,7 +46,8 @@ CHECKS = (
     Check(Code.SAME_BUILD, builds.same_tagged_build),
     Check(Code.IMAGE_GONE, images.image_gone),
     Check(Code.BACKWARDS, images.made_before),
-    Check(Code.EVIDENCE_LOST, images.evidence_lost),
+    Check(Code.UNPINNED, pins.unpinned),
+    Check(Code.EVIDENCE_LOST, evidence.evidence_lost),
 )
 """Another finding is another function, with its line here."""
 

@@ -27,7 +27,7 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     rules = [rule for rule in context.rules if rule.type == "signature"]
     if not rules or context.signature is None:
         return
-    asked = demands(context.signature)
+    asked = demands(context.signature, context.registry)
     candidates = context.release.candidates
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as workers:
         verdicts = list(workers.map(lambda candidate: _verdict(context.registry, candidate, asked), candidates))
@@ -58,7 +58,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """Before any tag is moved: the signatures as they lie where the stream lives, for the names that will be pulled."""
     if context.signature is None:
         return
-    asked = demands(context.signature)
+    asked = demands(context.signature, context.registry)
     release = context.release
     for candidate in (candidate for candidate in release.candidates if candidate.moves):
         variant, target = candidate.variant.name, candidate.place.repository

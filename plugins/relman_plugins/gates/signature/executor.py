@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from relman.model.oci import Digest, parse_reference
@@ -10,7 +10,8 @@ from relman.model.plan import Action, State
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.model.release import Candidate
 from relman.plugin import GateClosed, Malformed, RegistryReader, RegistryWriter
-from relman_plugins.gates.signature.demand import Demand
+from relman_plugins.gates.signature import keyless
+from relman_plugins.gates.signature.demand import Demand, Kind
 from relman_plugins.gates.signature.judge import judge
 
 
@@ -33,6 +34,12 @@ class VerifyExecutor:
         """`verify the signatures of a@sha256:… for a:stable`."""
         names = ", ".join(f"`{demand.name}`" for demand in _demands(action))
         return f"verify the signatures of {action.text('reference')} for {names}"
+
+    def ready(self, actions: Sequence[Action], reader: RegistryReader) -> Iterator[str]:
+        """Identities are verified by cosign, which has to be there. Raises `Unequipped`."""
+        asked = {one.kind for action in actions for demand in _demands(action) for one in demand.requirements}
+        if Kind.KEYLESS in asked:
+            yield f"{keyless.require_cosign()} verifies who signed"
 
     def probe(self, action: Action, reader: RegistryReader) -> Receipt | Unknown | None:
         """Never so already: it is asked anew each time."""

@@ -19,6 +19,26 @@ class Refused(RelmanError):
     """cosign looked, and does not accept any signature."""
 
 
+def require_cosign() -> str:
+    """The name of the program. Raises `Unequipped` without one, and for one that is too old."""
+    try:
+        answer = run_program(["cosign", "verify", "--help"], timeout=_SECONDS)
+    except Unequipped as error:
+        raise _missing() from error
+    if "--new-bundle-format" not in answer.stdout.decode(errors="replace") + answer.stderr:
+        raise Unequipped(
+            "the installed cosign cannot be told which layout of signatures to verify",
+            hint="install cosign 2.4 or newer",
+        )
+    return "cosign"
+
+
+def _missing() -> Unequipped:
+    return Unequipped(
+        "a signature by an identity is verified by cosign, which is not installed", hint="install cosign 2.4 or newer"
+    )
+
+
 def verified(image: Reference, subject: str, issuer: str, *, plain: bool) -> tuple[str, ...]:
     """The names that signatures of ``image`` by ``subject`` carry.
 
@@ -30,10 +50,7 @@ def verified(image: Reference, subject: str, issuer: str, *, plain: bool) -> tup
     try:
         answer = run_program([*argv, str(image)], timeout=_SECONDS).stdout
     except Unequipped as error:
-        raise Unequipped(
-            "a signature by an identity is verified by cosign, which is not installed",
-            hint="install cosign 2.4 or newer",
-        ) from error
+        raise _missing() from error
     except ProgramFailed as error:
         last = error.stderr.splitlines()[-1][:300] if error.stderr else "it gave no reason"
         if any(words in error.stderr for words in _DENIED):

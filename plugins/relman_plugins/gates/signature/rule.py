@@ -2,34 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from relman.model.oci import Reference, Repository
+from relman.model.oci import Digest, Reference, Repository
 from relman.model.release import Candidate
 from relman.model.signature import SignatureRule
-from relman.plugin import ConfigError
+from relman.plugin import ConfigError, RegistryReader
 from relman_plugins.gates.signature.demand import Demand, Kind, Requirement
 from relman_plugins.gates.signature.identity import Identity, Match
 from relman_plugins.gates.signature.keys import PublicKey
 from relman_plugins.gates.signature.names import Name
 from relman_plugins.gates.signature.policy import load_key, read_policy
 from relman_plugins.gates.signature.registries_d import read_registries_d
+from relman_plugins.gates.signature.shipped import lay_out
 
 Demands = Callable[[Candidate], tuple[Demand, ...]]
 
 
-def demands(rule: SignatureRule) -> Demands:
+def demands(rule: SignatureRule, registry: RegistryReader | None = None) -> Demands:
     """Reads what ``rule`` names, once, and answers for candidates. Raises `ConfigError`, here and there.
 
     Hosts follow the stream's tags: those are the names, dated tags are not. A stream that builds write has the name of
     its own tag.
     """
+    if rule.shipped is not None:
+        if registry is None:
+            raise ConfigError("the policy that an image ships cannot be read without a registry")
+        return _by_shipped_policy(rule, registry)
     asked = _by_policy(rule) if rule.policy else _by_signer(rule)
 
     def of(candidate: Candidate) -> tuple[Demand, ...]:
         return tuple(asked(reference, candidate) for reference in _final(candidate))
 
     return of
+
+
+def _by_shipped_policy(rule: SignatureRule, registry: RegistryReader) -> Demands:
+    """Each image by the policy in it: that of its first platform, which is what a host of that platform would have."""
+    assert rule.shipped
+    known: dict[Digest, tuple[Demand, ...]] = {}
+
+    def of(candidate: Candidate) -> tuple[Demand, ...]:
+        image = candidate.image
+        if image.digest not in known:
+            known[image.digest] = tuple(_as_shipped(rule, registry, candidate))
+        return known[image.digest]
+
+    return of
+
+
+def _as_shipped(rule: SignatureRule, registry: RegistryReader, candidate: Candidate) -> Iterator[Demand]:
+    assert rule.shipped
+    image = candidate.image
+    with tempfile.TemporaryDirectory(prefix="relman-policy-") as folder:
+        root = f"{Path(folder) / 'root'}/"
+        try:
+            policy, registries = lay_out(
+                registry, image.reference.repository, image.platforms[0], rule.shipped, Path(folder)
+            )
+            asked = _by_policy(replace(rule, policy=policy, registries=registries, shipped=None))
+            for reference in _final(candidate):
+                found = asked(reference, candidate)
+                yield replace(
+                    found, source=f"{found.source} shipped by the image", unseen=_unrooted(found.unseen, root)
+                )
+        except ConfigError as error:
+            raise ConfigError(_unrooted(error.message, root) or "", hint=error.hint) from error
+
+
+def _unrooted(text: str | None, root: str) -> str | None:
+    """A sentence with files named as they are in the image."""
+    return text.replace(root, "/") if text else text
 
 
 def _final(candidate: Candidate) -> tuple[Reference, ...]:

@@ -83,6 +83,16 @@ class Search:
             aliases = (*aliases, *sorted(beyond))
         raise Malformed("its package database is behind links that lead to links")
 
+    def small(self, wanted: Wanted) -> tuple[Merged, Mapping[str, bytes]]:
+        """The files that ``wanted`` names, of all layers from the top down, and what was seen beside them."""
+        merged, done = Merged(), set()
+        for number in range(len(self._layers) - 1, -1, -1):
+            if self._layers[number].digest not in done:
+                done.add(self._layers[number].digest)
+                merged.add(self._view(number, wanted, merged.hidden))
+        contents = zip(merged.files, self._followed(merged, merged.files.values()), strict=True)
+        return merged, {name: self._at(held, held.bytes) for name, held in contents}
+
     def _look(self, merged: Merged, wanted: Wanted) -> Found | None:
         done = set()
         for number in self._order:

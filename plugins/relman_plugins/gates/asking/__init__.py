@@ -1,0 +1,1 @@
+"""What gates that ask others share: verdicts, placeholders, JSON from strangers, and forges."""

@@ -1,0 +1,94 @@
+"""What a gate that asks somebody else concludes, before it is bound to a candidate."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ParamSpec
+
+from relman.model.gates import GateResult, State
+from relman.model.oci import Platform
+from relman.model.release import Candidate
+from relman.plugin import Malformed, Passing, RelmanError, Unequipped, redact
+
+P = ParamSpec("P")
+
+LINE = 200
+"""Characters of a stranger's text that go into a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """As in `GateResult`, of nobody yet. A ``code`` left empty is the state's name."""
+
+    state: State
+    reason: str
+    code: str = ""
+    needs: str | None = None
+    at: datetime | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+    def of(self, candidate: Candidate, gate: str, platform: Platform | None = None) -> GateResult:
+        """The answer of the gate called ``gate`` on ``candidate``."""
+        return candidate.gate(
+            gate,
+            self.state,
+            self.reason,
+            code=self.code,
+            needs=self.needs,
+            at=self.at,
+            evidence=self.evidence,
+            platform=platform,
+        )
+
+
+class Closed(Exception):
+    """Nothing can be concluded but that the gate stays closed: ``verdict`` says why."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+def closing(judge: Callable[P, Verdict], *args: P.args, **named: P.kwargs) -> Verdict:
+    """What ``judge`` concludes; where it cannot, the gate is closed and says why."""
+    try:
+        return judge(*args, **named)
+    except Closed as closed:
+        return closed.verdict
+    except RelmanError as error:
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), "not-answered")
+        return Verdict(State.ERROR, plain(error.message), code, error.hint)
+
+
+_CODES: tuple[tuple[type[RelmanError], str], ...] = (
+    (Passing, "unreachable"),
+    (Malformed, "unreadable"),
+    (Unequipped, "unequipped"),
+)
+
+
+def not_read(what: str) -> Verdict:
+    """Nobody looks into images now, and so ``what`` is not done."""
+    return Verdict(State.SKIPPED, f"{what} when a release is planned", "not-read", "`relman plan`")
+
+
+def plain(text: object, limit: int = LINE) -> str:
+    """A stranger's text on one line: no secrets, nothing that a terminal obeys, and no more than ``limit`` of it."""
+    words = " ".join(redact(str(text)).split())
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in words)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def lines(text: str, limit: int) -> str:
+    """A stranger's text with its lines kept, and as little to fear."""
+    kept = [plain(line, limit) for line in text.splitlines()]
+    return "\n".join(kept)[-limit:]
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 5) -> str:
+    """A few names in backticks, and how many more there are."""
+    shown = ", ".join(f"`{plain(name, 80)}`" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
