@@ -53,7 +53,7 @@ from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 from relman.registry.skopeo import version as skopeo_version
-from relman.settings import ChannelSettings, Duration, Secret, Table
+from relman.settings import ChannelSettings, Duration, PublishSettings, Secret, Table
 
 __all__ = [
     "CAREFUL",
@@ -87,6 +87,7 @@ __all__ = [
     "Passing",
     "ProgramEnded",
     "ProgramFailed",
+    "PublishSettings",
     "RegistryReader",
     "RegistryWriter",
     "RelmanError",
