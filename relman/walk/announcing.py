@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from relman.boundary import guarded
 from relman.config import Config
 from relman.documents.reading import canonical
-from relman.errors import AnswerLost, ConfigError, NotFound, Passing, PluginError, RelmanError, UsageError
+from relman.errors import AnswerLost, ConfigError, NotFound, NotShown, Passing, PluginError, RelmanError, UsageError
 from relman.hookspecs import Executor, Slot
 from relman.ledger.protocol import Session
 from relman.model.changelog import Changelog, Section
@@ -25,7 +25,7 @@ from relman.model.streams import OnFailure, Stream
 from relman.settings import PublishSettings
 from relman.walk.acting import Outcome, act, state_so_far
 from relman.walk.settings import SettingsOf
-from relman.walk.trying import Tools
+from relman.walk.trying import WAITS, Tools
 
 if TYPE_CHECKING:
     from relman.render import Banner
@@ -275,6 +275,7 @@ class Announcer:
             sha256=found.sha256 or post.receipt.sha256,
             edited=correction,
         )
+        self._read_back(post.now, kept)
         self._note(post, kept)
 
     def withdraw(self, post: Post) -> None:
@@ -312,6 +313,18 @@ class Announcer:
                     raise Passing(error.message, hint="the same command again settles it") from error
                 log.debug("%s: asking again", error.message)
         raise AssertionError("the last try returns or raises")
+
+    def _read_back(self, action: Action, receipt: Receipt) -> None:
+        """Raises where the service does not show the correction: that is not noted then, and can be asked for again."""
+        executor = self.tools.executors[action.kind]
+        reader = self.tools.reader(action, executor)
+        for pause in WAITS:
+            try:
+                return guarded(f"`{action.target}` failed", executor.verify, action, receipt, reader)
+            except NotShown as error:
+                log.debug("%s: looking again in %g s", error.message, pause)
+                self.tools.sleep(pause)
+        return guarded(f"`{action.target}` failed", executor.verify, action, receipt, reader)
 
     def _word(self, post: Post, state: ReceiptState, detail: str) -> Receipt:
         known = post.receipt or Receipt.of(post.planned, state)
