@@ -32,6 +32,8 @@ class Chat(Scripted):
     base: ClassVar[str] = ""
     beside: ClassVar[tuple[str, ...]] = ()
     """Patterns of ``METHOD path`` that the service has and its description has not."""
+    wrongly: ClassVar[frozenset[str]] = frozenset()
+    """What a description says against the service itself, with the place that says otherwise."""
 
     def __init__(self, **options: Any) -> None:
         self.faults: list[Fault] = []
@@ -58,7 +60,8 @@ class Chat(Scripted):
     def _checked(self, asked: Asked) -> Reply:
         path = self.below(asked.path)
         if not any(re.fullmatch(pattern, f"{asked.method} {urlsplit(path).path}") for pattern in self.beside):
-            self.violations += check_request(describe(self.name), asked.method, path, asked.headers, asked.body)
+            found = check_request(describe(self.name), asked.method, path, asked.headers, asked.body)
+            self.violations += [fault for fault in found if not any(re.search(known, fault) for known in self.wrongly)]
         body = json.loads(asked.body) if asked.body else {}
         query = {name: values[-1] for name, values in parse_qs(urlsplit(path).query).items()}
 
@@ -156,6 +159,8 @@ class Slack(Chat):
     name = "slack"
     base = "/api"
     beside = (r"POST /services/.*",)
+    # a number cannot hold it: https://docs.slack.dev/reference/methods/chat.delete
+    wrongly = frozenset({r"^POST /chat\.delete: body: ts: '[0-9.]+' is not of type 'number'$"})
     token = "xoxb-composed-0123456789-of-slack"
     channel = "C0COMPOSED"
 
@@ -350,6 +355,8 @@ class Discourse(Chat):
 
     name = "discourse"
     beside = (r"GET /posts/[^/]+/pending\.json", r"GET /c/[^/]+/show\.json", r"GET /categories\.json")
+    # `TopicsController#update` reads it outside of `topic`
+    wrongly = frozenset({r"^PUT /t/-/\{id\}\.json: body: `title` is not described$"})
     key = "composed-key-of-discourse-0123456789abcdef"
 
     def __init__(self, *, limit: int = 32_000, queued: bool = False, may_delete: bool = True, **options: Any) -> None:

@@ -131,8 +131,8 @@ class DiscordExecutor:
 
     def describe(self, action: Action) -> str:
         """`post to the Discord channel of news (321 characters)`."""
-        thread = action.payload.get("thread_name")
-        where = f", as “{thread}”" if thread else ""
+        title = printable(action.payload.get("thread_name"))
+        where = f", as “{title}”" if title else ""
         return f"post to the Discord channel of `{action.channel}`{where} ({len(action.text('text')):,} characters)"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
