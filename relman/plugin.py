@@ -13,6 +13,7 @@ from relman.errors import (
     RelmanError,
     StalePlan,
     Unequipped,
+    UsageError,
 )
 from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
@@ -86,6 +87,7 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "UsageError",
     "Web",
     "attach",
     "attached_contents",

