@@ -14,7 +14,11 @@ from tests.openapi.checking import check_request, check_response, describe
 from tests.servers import once
 from tests.standins import faults
 from tests.standins.certificates import certified
+from tests.standins.discord import Discord
+from tests.standins.discourse import Discourse
 from tests.standins.github import BODY, GitHub
+from tests.standins.slack import CHANNEL, Slack
+from tests.standins.telegram import Telegram
 
 JSON = {"content-type": "application/json"}
 
@@ -42,7 +46,7 @@ def encoded(document: object) -> bytes:
         ("discord", "POST /webhooks/1/t", JSON, {"content": "x" * 2001}, ["is too long"]),
         ("discord", "POST /webhooks/x/t", JSON, {"content": "x"}, ["path `webhook_id`", "'x' does not match"]),
         ("slack", "POST /chat.postMessage", JSON, {"channel": "C", "blocks": "[]"}, ["'[]' is not of type 'array'"]),
-        ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": "x" * 4097}, ["is too long"]),
+        ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": ""}, ["'' should be non-empty"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "category": "1"}, ["'1' is not of type 'integer'"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "topics": 1}, ["'topics' was unexpected"]),
     ],
@@ -173,3 +177,148 @@ def test_checks_and_statuses_of_github_are_what_the_test_said() -> None:
         assert (combined["state"], combined["total_count"]) == ("success", 1)
         assert len(httpx2.get(f"{commits}/{'a' * 40}/statuses").json()) == 2
         assert httpx2.get(f"{commits}/{'b' * 40}/status").json()["state"] == "pending"
+
+
+# ----------------------------------------------------------------------------------------------- Discord
+
+
+def test_a_webhook_of_discord_tells_what_became_of_a_message_only_when_asked_to() -> None:
+    with Discord() as discord:
+        assert httpx2.post(discord.webhook, json={"content": "v1"}).status_code == 204
+        posted = httpx2.post(
+            f"{discord.webhook}?wait=true", json={"embeds": [{"title": "v2"}], "username": "os"}
+        ).json()
+        message = f"{discord.webhook}/messages/{posted['id']}"
+        assert httpx2.patch(message, json={"content": "v2"}).json()["content"] == "v2"
+        assert [post.get("content") for post in discord.posts] == ["v1", "v2"]
+        assert httpx2.delete(message).status_code == 204
+        assert httpx2.get(message).json()["code"] == 10008
+        assert httpx2.post(discord.webhook, json={}).json()["code"] == 50006
+        assert httpx2.post(f"{discord.url}/api/webhooks/1/x", json={"content": "v1"}).status_code == 404
+        assert httpx2.post(f"{discord.webhook}x", json={"content": "v1"}).status_code == 401
+        long = {"embeds": [{"description": "x" * 4000}] * 2}
+        assert httpx2.post(discord.webhook, json=long).status_code == 400
+        assert httpx2.get(discord.webhook).json()["id"] in discord.webhook
+        assert not discord.violations
+        assert httpx2.post(discord.webhook, json={"content": "x" * 2001}).json()["code"] == 50035
+        discord.violations.clear()
+        assert len(discord.posts) == 1
+
+
+def test_a_forum_of_discord_wants_a_thread() -> None:
+    with Discord(forum=True) as discord:
+        hook = f"{discord.webhook}?wait=true"
+        assert httpx2.post(hook, json={"content": "v1"}).json()["code"] == 220001
+        first = httpx2.post(hook, json={"content": "v1", "thread_name": "v1 is out"}).json()
+        assert discord.threads == {first["channel_id"]: "v1 is out"}
+        again = httpx2.post(f"{hook}&thread_id={first['channel_id']}", json={"content": "more"}).json()
+        assert again["channel_id"] == first["channel_id"]
+        found = f"{discord.webhook}/messages/{again['id']}"
+        assert httpx2.get(found).status_code == 404
+        assert httpx2.get(f"{found}?thread_id={first['channel_id']}").status_code == 200
+
+
+# ---------------------------------------------------------------------------------------------- Telegram
+
+
+def test_telegram_keeps_what_a_bot_may_post_and_measures_what_is_read() -> None:
+    with Telegram() as telegram:
+
+        def call(method: str, **said: object) -> Any:
+            return httpx2.post(f"{telegram.url}/bot{telegram.token}/{method}", json=said).json()
+
+        marked: dict[str, Any] = {"chat_id": "@acme_os", "parse_mode": "HTML"}
+        sent = call("sendMessage", text="<b>v1</b> &amp; " + "x" * 4091, **marked)["result"]
+        assert sent["text"].startswith("v1 & xxx")
+        assert call("sendMessage", text="<b>v1</b> &amp; " + "x" * 4092, **marked)["description"].endswith("too long")
+        for wrong in ("<b>v1", "<p>v1</p>", "a < b", "<b>v1</i>"):
+            assert "can't parse entities" in call("sendMessage", text=wrong, **marked)["description"], wrong
+        dotted: dict[str, Any] = {"chat_id": "@acme_os", "parse_mode": "MarkdownV2"}
+        assert "is reserved" in call("sendMessage", text="v1.0", **dotted)["description"]
+        assert call("sendMessage", text="*v1\\.0*", **dotted)["result"]["text"] == "v1.0"
+        where: dict[str, Any] = {"chat_id": -1001234567890, "message_id": sent["message_id"]}
+        assert call("editMessageText", text="v1, corrected", **where)["ok"]
+        assert "not modified" in call("editMessageText", text="v1, corrected", **where)["description"]
+        assert [post["text"] for post in telegram.posts] == ["v1, corrected", "*v1\\.0*"]
+        assert call("deleteMessage", **where) == {"ok": True, "result": True}
+        assert call("deleteMessage", **where)["error_code"] == 400
+        assert call("sendMessage", chat_id="@other", text="v1")["description"] == "Bad Request: chat not found"
+        assert httpx2.post(f"{telegram.url}/bot1:x/getMe").status_code == 401
+        assert call("getMe")["result"]["is_bot"]
+
+
+# ------------------------------------------------------------------------------------------------- Slack
+
+
+def test_slack_says_no_with_200_and_keeps_metadata_for_who_asks() -> None:
+    with Slack() as slack, httpx2.Client(headers={"Authorization": f"Bearer {slack.token}"}) as client:
+
+        def call(method: str, **said: object) -> Any:
+            return client.post(f"{slack.url}/api/{method}", json=said).json()
+
+        key = {"event_type": "relman", "event_payload": {"key": "composed"}}
+        first = call("chat.postMessage", channel=CHANNEL, text="v1", metadata=key)
+        call("chat.postMessage", channel=CHANNEL, text="details", thread_ts=first["ts"])
+        call("chat.postMessage", channel=CHANNEL, markdown_text="**v2**")
+        history = f"{slack.url}/api/conversations.history?channel={CHANNEL}"
+        assert [found["text"] for found in client.get(history).json()["messages"]] == ["**v2**", "v1"]
+        assert "metadata" not in client.get(history).json()["messages"][1]
+        found = client.get(f"{history}&include_all_metadata=true&limit=1&latest={first['ts']}&inclusive=true").json()
+        assert ([item["metadata"] for item in found["messages"]], found["has_more"]) == ([key], False)
+        assert call("chat.update", channel=CHANNEL, ts=first["ts"], text="v1, corrected")["text"] == "v1, corrected"
+        link = client.get(f"{slack.url}/api/chat.getPermalink?channel={CHANNEL}&message_ts={first['ts']}").json()
+        assert link["permalink"].endswith(first["ts"].replace(".", ""))
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["ok"]
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["error"] == "message_not_found"
+        assert call("chat.postMessage", channel="C9", text="v1")["error"] == "channel_not_found"
+        assert call("chat.postMessage", channel=CHANNEL)["error"] == "no_text"
+        wrong = httpx2.post(f"{slack.url}/api/chat.postMessage", json={"channel": CHANNEL, "text": "v1"})
+        assert (wrong.status_code, wrong.json()["error"]) == (200, "not_authed")
+        assert [post.get("text") for post in slack.posts] == ["details", None]
+        assert client.get(f"{slack.url}/api/auth.test").json()["user"] == "relman"
+
+
+def test_an_incoming_webhook_of_slack_answers_in_words() -> None:
+    with Slack() as slack:
+        assert httpx2.post(slack.webhook, json={"text": "v1"}).text == "ok"
+        assert httpx2.post(slack.webhook, json={}).status_code == 400
+        assert httpx2.post(f"{slack.webhook}x", json={"text": "v1"}).status_code == 404
+        assert [post["text"] for post in slack.posts] == ["v1"]
+
+
+# --------------------------------------------------------------------------------------------- Discourse
+
+
+def test_discourse_has_one_topic_for_each_external_id_and_title() -> None:
+    title, raw = "Version 1 of the system", "The first version is here, at last."
+    with Discourse() as forum:
+        headers = {"Api-Key": forum.key, "Api-Username": forum.username}
+        with httpx2.Client(headers=headers, base_url=forum.url, follow_redirects=True) as client:
+            said = {"title": title, "raw": raw, "category": 5, "tags": ["release"], "external_id": "relman-v1"}
+            made = client.post("/posts.json", json=said).json()
+            again = client.post("/posts.json", json={**said, "title": f"{title} again"})
+            assert (again.status_code, again.json()["errors"]) == (422, ["External has already been taken"])
+            again = client.post("/posts.json", json={**said, "external_id": "other"})
+            assert again.json()["errors"] == ["Title has already been used"]
+            assert client.get("/t/external_id/nothing.json").status_code == 404
+            found = client.get("/t/external_id/relman-v1.json")
+            assert (found.history[0].status_code, found.json()["id"]) == (301, made["topic_id"])
+            assert found.url.path == f"/t/{made['topic_slug']}/{made['topic_id']}.json"
+            assert found.json()["post_stream"]["posts"][0]["id"] == made["id"]
+            post = {"raw": f"{raw} Corrected.", "edit_reason": "a slip"}
+            assert client.put(f"/posts/{made['id']}.json", json={"post": post}).json()["post"]["version"] == 2
+            assert (
+                client.put(f"/t/-/{made['topic_id']}.json", json={"topic": {"title": f"{title}!"}}).status_code == 200
+            )
+            assert client.post("/posts.json", json={"topic_id": made["topic_id"], "raw": raw}).status_code == 200
+            assert [(t.title, t.raw, t.tags, len(t.replies)) for t in forum.topics] == [
+                (f"{title}!", post["raw"], ["release"], 1)
+            ]
+            assert client.get(f"/posts/{made['id']}.json").json()["raw"] == post["raw"]
+            assert client.post("/posts.json", json={**said, "category": 9}).status_code == 422
+            assert client.post("/posts.json", json={"title": "short", "raw": "short"}).status_code == 422
+            assert client.delete(f"/t/{made['topic_id']}.json").status_code == 200
+            assert client.get("/t/external_id/relman-v1.json").status_code == 404
+            assert client.post("/posts.json", json=said).json()["errors"] == ["External has already been taken"]
+        assert httpx2.post(f"{forum.url}/posts.json", json={"raw": raw}).status_code == 403
+        assert forum.topics == []

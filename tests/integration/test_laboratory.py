@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import smtplib
+import ssl
+from email.message import EmailMessage
+from pathlib import Path
+
 import httpx2
 import pytest
 
 from tests.integration.bluesky_server import POST, Account, Bluesky
 from tests.integration.forge_server import Forge
+from tests.integration.mail_server import PASSWORD, SIZE, USER, Mail, MailFault, mail_server
 from tests.integration.matrix_server import Matrix
+from tests.standins.certificates import certified
 
 # ------------------------------------------------------------------------------------------------ Matrix
 
@@ -112,3 +119,83 @@ def test_gitea_combines_the_newest_status_of_each_context(forge: Forge) -> None:
 
     found = forge.call("GET", f"/repos/{repository}/commits/{commit}/status")
     assert (found["state"], [item["context"] for item in found["statuses"]]) == ("success", ["openqa"])
+
+
+# -------------------------------------------------------------------------------------------------- mail
+
+
+def message(key: str, text: str = "v1\n") -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "relman@example.invalid", "users@example.invalid", f"über {key}"
+    made["Message-ID"] = f"<{key}@example.invalid>"
+    made.set_content(text)
+    return made
+
+
+def test_mails_lie_in_the_order_in_which_they_came(mail: Mail) -> None:
+    with smtplib.SMTP(mail.host, mail.port, timeout=30) as client:
+        for number in range(12):
+            client.send_message(message(str(number)))
+
+    assert [found["Message-ID"] for found in mail.messages()] == [f"<{n}@example.invalid>" for n in range(12)]
+    assert mail.messages()[0]["Subject"] == "über 0"
+    assert mail.sent[0].recipients == ("users@example.invalid",)
+
+
+def test_each_fault_of_the_mail_server_does_what_it_says(mail: Mail) -> None:
+    mail.faults.extend([MailFault.BEFORE, MailFault.LOST, MailFault.LATER, MailFault.REFUSED])
+    answers = []
+    for number in range(5):
+        try:
+            with smtplib.SMTP(mail.host, mail.port, timeout=30) as client:
+                answers.append(client.send_message(message(str(number))) or "kept")
+        except smtplib.SMTPServerDisconnected:
+            answers.append("gone")
+        except smtplib.SMTPDataError as error:
+            answers.append(str(error.smtp_code))
+
+    assert answers == ["gone", "gone", "451", "554", "kept"]
+    assert [found["Message-ID"] for found in mail.messages()] == ["<1@example.invalid>", "<4@example.invalid>"]
+    mail.refused.add("users@example.invalid")
+    with smtplib.SMTP(mail.host, mail.port, timeout=30) as client:
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.send_message(message("5"))
+        mail.refused.clear()
+        with pytest.raises(smtplib.SMTPException):
+            client.send_message(message("6", ("x" * 70 + "\n") * (SIZE // 70)))
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it does not see TLS from the start
+@pytest.mark.parametrize("implicit", [False, True])
+def test_mails_go_through_tls_and_a_login(tmp_path: Path, implicit: bool) -> None:
+    with mail_server(tmp_path / "mail", starttls=not implicit, implicit=implicit, login=True) as mail:
+        trusting = ssl.create_default_context(cafile=str(mail.authority))
+        client = (
+            smtplib.SMTP_SSL(mail.host, mail.port, timeout=30, context=trusting)
+            if implicit
+            else smtplib.SMTP(mail.host, mail.port, timeout=30)
+        )
+        with client:
+            if not implicit:
+                with pytest.raises(smtplib.SMTPException):
+                    client.send_message(message("plain"))
+                client.starttls(context=trusting)
+            with pytest.raises(smtplib.SMTPException):
+                client.send_message(message("nobody"))
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                client.login(USER, "composed-wrong")
+            client.login(USER, PASSWORD)
+            client.send_message(message("v1"))
+
+        assert [found["Message-ID"] for found in mail.messages()] == ["<v1@example.invalid>"]
+        assert [(sent.user, sent.tls) for sent in mail.sent] == [(USER, True)]
+
+
+def test_a_mail_server_can_have_a_certificate_that_expired(tmp_path: Path) -> None:
+    old = certified(tmp_path / "old", expired=True)
+    with (
+        mail_server(tmp_path / "mail", starttls=True, certificate=old) as mail,
+        smtplib.SMTP(mail.host, mail.port, timeout=30) as client,
+        pytest.raises(ssl.SSLCertVerificationError, match="expired"),
+    ):
+        client.starttls(context=old.client())
