@@ -15,9 +15,11 @@ from relman_plugins.announce.discord import DiscordExecutor
 from relman_plugins.announce.discourse import DiscourseExecutor
 from relman_plugins.announce.slack import SlackExecutor
 from relman_plugins.announce.telegram import TelegramExecutor
-from tests.chats import Chat, Discord, Discourse, Slack, Telegram
+from tests.chats import Discord, Discourse, Slack, Telegram
+from tests.standins.base import Standin
 from tests.walking import MONDAY
 
+OTHER = "another text, as long as forums want one"
 TEXT = "Composed stable is now stable-20260706. @everyone <!channel> & more: 👩‍👩‍👧‍👦"
 RELEASE = "0" * 16
 SECRET = "CHAT_SECRET"
@@ -45,7 +47,7 @@ class Case:
         payload = {"text": self.text if text is None else text, **self.payload, **more}
         return Action(self.type, Stage.ANNOUNCE, action_key(RELEASE, target), target, channel="news", payload=payload)
 
-    def channel(self, server: Chat, folder: Path, *, http: Client | None = None, **table: object) -> Channel:
+    def channel(self, server: Standin, folder: Path, *, http: Client | None = None, **table: object) -> Channel:
         """What the executor acts with."""
         entries = {"type": self.type, "name": "news", **self.table(server), **table}
         kept = ChannelTable("announce", self.type, "news", (), False, entries)
@@ -58,9 +60,9 @@ DISCOURSE = Case(
     "discourse",
     DiscourseExecutor(),
     Discourse,
-    lambda server: {"url": server.url, "category": 5, "username": "relbot", "key": NAMED, "tags": ["release"]},
-    lambda server: Discourse.key,
-    lambda server: [topic.raw for topic in server.topics.values()],
+    lambda server: {"url": server.url, "category": 5, "username": "relman", "key": NAMED, "tags": ["release"]},
+    lambda server: server.secret,
+    lambda server: [topic.raw for topic in server.topics],
     finds=True,
     payload={"title": "Composed stable: stable-20260706"},
 )
@@ -70,7 +72,7 @@ DISCORD = Case(
     Discord,
     lambda server: {"webhook": NAMED},
     lambda server: server.webhook,
-    lambda server: [message["content"] for message in server.messages.values()],
+    lambda server: [post["content"] for post in server.posts],
     finds=False,
 )
 SLACK = Case(
@@ -78,8 +80,8 @@ SLACK = Case(
     SlackExecutor(),
     Slack,
     lambda server: {"token": NAMED, "channel": Slack.channel, "api": server.api},
-    lambda server: Slack.token,
-    lambda server: [message["text"] for message in server.messages],
+    lambda server: server.secret,
+    lambda server: [post["text"] for post in server.posts],
     finds=True,
 )
 SLACK_WEBHOOK = Case(
@@ -88,7 +90,7 @@ SLACK_WEBHOOK = Case(
     Slack,
     lambda server: {"webhook": NAMED},
     lambda server: server.webhook,
-    lambda server: [message["text"] for message in server.messages],
+    lambda server: [post["text"] for post in server.posts],
     finds=False,
     edits=False,
 )
@@ -97,8 +99,8 @@ TELEGRAM = Case(
     TelegramExecutor(),
     Telegram,
     lambda server: {"token": NAMED, "chat": Telegram.chat, "api": server.url},
-    lambda server: Telegram.token,
-    lambda server: [message["text"] for message in server.messages.values()],
+    lambda server: server.secret,
+    lambda server: [post["text"] for post in server.posts],
     finds=False,
     text="<b>Composed</b> stable is now stable-20260706. @everyone &amp; more: 👩‍👩‍👧‍👦",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from relman.errors import AnswerLost, Passing, RelmanError, Unequipped
 from relman.http import Client, Retry
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.redaction import redact
-from tests.chat_cases import CASES, SECRET, Case
+from tests.chat_cases import CASES, OTHER, SECRET, Case
 from tests.servers import Reply, free_port, once
 from tests.standins.certificates import certified
 from tests.standins.faults import before, busy, cut, lose, slow
@@ -121,11 +122,10 @@ def test_a_slow_answer_is_lost_when_the_time_is_over(case: Case, tmp_path: Path)
 def test_a_server_that_is_not_there_is_a_passing_failure(case: Case, tmp_path: Path) -> None:
     with case.server() as server:
         channel = case.channel(server, tmp_path)
-        port = str(free_port())
-        own = server.host.rpartition(":")[2]
-        table = {**channel.table.table, **{k: v.replace(own, port) for k, v in case.table(server).items() if k in
-                                           ("url", "api") and isinstance(v, str)}}  # fmt: skip
-        environ = {SECRET: case.secret(server).replace(own, port)}
+        here, nowhere = re.compile(r"127\.0\.0\.1:\d+"), f"127.0.0.1:{free_port()}"
+        entries = channel.table.table.items()
+        table = {name: here.sub(nowhere, value) if isinstance(value, str) else value for name, value in entries}
+        environ = {SECRET: here.sub(nowhere, case.secret(server))}
         away = replace(channel, table=replace(channel.table, table=table), environ=environ)
         with pytest.raises(Passing, match="cannot be reached"):
             case.executor.apply(case.action(), away)
@@ -188,13 +188,13 @@ def test_what_was_posted_can_be_corrected_twice_and_taken_back_twice(case: Case,
     with case.server() as server:
         channel, action = case.channel(server, tmp_path), case.action()
         receipt = case.executor.apply(action, channel)
-        changed = case.action("another text")
+        changed = case.action(OTHER)
         edits = [case.executor.edit(changed, receipt, channel) for _ in range(2)]
         if not case.edits:
             assert [*edits, case.executor.undo(action, receipt, channel)] == [None] * 3
             return
         case.executor.verify(changed, edits[1], channel)
-        assert case.posts(server) == ["another text"]
+        assert case.posts(server) == [OTHER]
         assert {edit.remote_id for edit in edits} == {receipt.remote_id}
         undone = [case.executor.undo(action, receipt, channel) for _ in range(2)]
         assert case.posts(server) == []
@@ -211,13 +211,13 @@ def test_a_correction_whose_answer_was_lost_can_be_asked_for_again(
     with case.server() as server:
         channel, action = case.channel(server, tmp_path), case.action()
         receipt = case.executor.apply(action, channel)
-        changed = case.action("another text")
+        changed = case.action(OTHER)
         server.faults.append(once(WRITE, fault))  # type: ignore[arg-type]
         with pytest.raises(AnswerLost):
             getattr(case.executor, what)(changed, receipt, channel)
         getattr(case.executor, what)(changed, receipt, channel)
 
-        assert case.posts(server) == (["another text"] if what == "edit" else [])
+        assert case.posts(server) == ([OTHER] if what == "edit" else [])
 
 
 @pytest.mark.parametrize("remote_id", [None, "", "../../x", "1 2 3", "1/../../2", "C1 ../x", "x" * 5000, "１ ２"])

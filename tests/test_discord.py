@@ -15,8 +15,9 @@ from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState
 from relman_plugins.announce.discord import DiscordExecutor
 from tests.chat_cases import DISCORD, SECRET, TEXT
-from tests.chats import Discord, said
+from tests.chats import Discord
 from tests.servers import Reply, once
+from tests.standins.base import answer
 from tests.test_chats_contract import trial
 
 EXECUTOR = DiscordExecutor()
@@ -64,9 +65,9 @@ def test_the_webhook_is_asked_who_it_is_and_is_sent_a_message_that_pings_nobody(
     with Discord() as server:
         channel = DISCORD.channel(server, tmp_path, username="relman", avatar_url="https://a.example/i.png")
         receipt = EXECUTOR.apply(DISCORD.action(), channel)
-        (number,) = server.messages
+        (number,) = [post["id"] for post in server.posts]
 
-    at = f"/api/v10/webhooks/{Discord.hook}/{Discord.token}"
+    at = f"/api/v10/webhooks/{Discord.hook}/{Discord.secret}"
     assert server.lines == [f"GET {at}", f"POST {at}?wait=true"]
     assert sent(server) == [
         {
@@ -102,7 +103,7 @@ def test_a_success_without_a_number_is_one_and_says_what_it_costs(tmp_path: Path
 
 def test_a_webhook_that_does_not_tell_its_server_posts_all_the_same(tmp_path: Path) -> None:
     with Discord() as server:
-        server.faults.append(once("^GET", lambda _: said({"id": Discord.hook, "guild_id": "../1", "channel_id": 7})))
+        server.faults.append(once("^GET", lambda _: answer({"id": Discord.hook, "guild_id": "../1", "channel_id": 7})))
         receipt = EXECUTOR.apply(DISCORD.action(), DISCORD.channel(server, tmp_path))
 
     assert receipt.url is None
@@ -117,12 +118,12 @@ def test_in_a_forum_each_release_is_a_thread_and_is_corrected_there(tmp_path: Pa
         channel = DISCORD.channel(server, tmp_path, tags=["123"])
         action = DISCORD.action(thread_name="stable-20260706")
         receipt = EXECUTOR.apply(action, channel)
-        (message,) = server.messages.values()
+        (message,) = server.posts
         EXECUTOR.verify(action, receipt, channel)
         EXECUTOR.edit(DISCORD.action("another text"), receipt, channel)
         assert message["content"] == "another text"
         EXECUTOR.undo(action, receipt, channel)
-        assert server.messages == {}
+        assert server.posts == []
 
     assert (sent(server)[0]["thread_name"], sent(server)[0]["applied_tags"]) == ("stable-20260706", ["123"])
     assert receipt.remote_id == f"{message['id']} {message['channel_id']}"
@@ -135,7 +136,7 @@ def test_a_follow_up_stands_in_the_thread_of_the_earlier_release(tmp_path: Path)
         first = EXECUTOR.apply(DISCORD.action(thread_name="testing"), channel)
         EXECUTOR.apply(DISCORD.action(thread_name="stable", reply_to=first.remote_id), channel)
 
-        assert [message["channel_id"] for message in server.messages.values()] == [*server.threads] * 2
+        assert [message["channel_id"] for message in server.posts] == [*server.threads] * 2
 
 
 def test_where_that_thread_is_gone_it_stands_by_itself(tmp_path: Path) -> None:
@@ -143,13 +144,13 @@ def test_where_that_thread_is_gone_it_stands_by_itself(tmp_path: Path) -> None:
         action = DISCORD.action(thread_name="stable", reply_to="1 2")
         EXECUTOR.apply(action, DISCORD.channel(server, tmp_path))
 
-        assert [message["title"] for message in server.messages.values()] == ["stable"]
+        assert [*server.threads.values()] == ["stable"]
     assert len(server.writes) == 2
 
 
 def test_an_address_may_name_a_thread(tmp_path: Path) -> None:
     with Discord(forum=True) as server:
-        server.threads.add("77")
+        server.threads["77"] = "testing"
         channel = replace(DISCORD.channel(server, tmp_path), environ={SECRET: f"{server.webhook}?thread_id=77"})
         receipt = EXECUTOR.apply(DISCORD.action(thread_name="stable"), channel)
 
@@ -173,19 +174,29 @@ def test_a_forum_and_a_channel_are_told_apart_by_what_they_refuse(
 # ------------------------------------------------------------------------------------------------- refusals
 
 
-def test_what_is_wrong_with_which_field_is_said(tmp_path: Path) -> None:
+def test_what_is_wrong_with_which_field_is_answer(tmp_path: Path) -> None:
     with Discord() as server:
+        channel = DISCORD.channel(server, tmp_path)
+        wrong = {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}]}
+        document = {"message": "Invalid Form Body", "code": 50035, "errors": {"content": wrong}}
+        server.faults.append(once("^POST", lambda _: answer(document, 400)))
         with pytest.raises(RelmanError, match="Invalid Form Body; content: Must be 2000 or fewer in length"):
+            EXECUTOR.apply(DISCORD.action(), channel)
+
+
+def test_two_thousand_characters_are_counted_as_python_counts_them(tmp_path: Path) -> None:
+    with Discord() as server:
+        with pytest.raises(RelmanError, match="answered 400: Invalid Form Body"):
             EXECUTOR.apply(DISCORD.action("x" * 2001), DISCORD.channel(server, tmp_path))
         server.violations.clear()  # the description says so, too
         EXECUTOR.apply(DISCORD.action("\U0001f600" * 2000), DISCORD.channel(server, tmp_path))
 
-        assert len(server.messages) == 1
+        assert len(server.posts) == 1
 
 
 def test_a_webhook_that_was_deleted_is_missing_and_nothing_is_sent(tmp_path: Path) -> None:
     with Discord() as server:
-        server.faults.append(once("^GET", lambda _: said({"message": "Unknown Webhook", "code": 10015}, 404)))
+        server.faults.append(once("^GET", lambda _: answer({"message": "Unknown Webhook", "code": 10015}, 404)))
         with pytest.raises(Unequipped, match="answered 404: Unknown Webhook") as caught:
             EXECUTOR.apply(DISCORD.action(), DISCORD.channel(server, tmp_path))
         assert server.writes == []
@@ -212,11 +223,11 @@ def test_what_somebody_changed_or_took_away_is_told(tmp_path: Path) -> None:
     with Discord() as server:
         channel, action = DISCORD.channel(server, tmp_path), DISCORD.action()
         receipt = EXECUTOR.apply(action, channel)
-        (message,) = server.messages.values()
+        (message,) = server.posts
         message["content"] = "something else"
         with pytest.raises(Malformed, match="says something else than what was sent"):
             EXECUTOR.verify(action, receipt, channel)
-        server.messages.clear()
+        server.posts.clear()
         with pytest.raises(NotFound):
             EXECUTOR.verify(action, receipt, channel)
         with pytest.raises(RelmanError, match="Unknown Message"):
@@ -227,7 +238,7 @@ def test_what_somebody_changed_or_took_away_is_told(tmp_path: Path) -> None:
 def test_faults_of_any_shape_are_read(tmp_path: Path, errors: object) -> None:
     with Discord() as server:
         document = {"message": "Invalid", "code": 50035, "errors": errors}
-        server.faults.append(once("^POST", lambda _: said(document, 400)))
+        server.faults.append(once("^POST", lambda _: answer(document, 400)))
         with pytest.raises(RelmanError, match="answered 400: Invalid"):
             EXECUTOR.apply(DISCORD.action(), DISCORD.channel(server, tmp_path))
 
@@ -242,4 +253,4 @@ def test_a_rate_limit_that_tells_its_bucket_is_waited_for(tmp_path: Path) -> Non
         server.faults.append(once("^POST", lambda _: limited, times=2))
         EXECUTOR.apply(DISCORD.action(), DISCORD.channel(server, tmp_path))
 
-        assert len(server.messages) == 1
+        assert len(server.posts) == 1

@@ -17,8 +17,9 @@ from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman_plugins.announce.slack import SlackExecutor, SlackSettings
 from tests.chat_cases import NAMED, SECRET, SLACK, SLACK_WEBHOOK, TEXT
-from tests.chats import Slack, said
+from tests.chats import Slack
 from tests.servers import Reply, once
+from tests.standins.base import answer
 from tests.standins.faults import lose
 from tests.test_chats_contract import trial
 from tests.walking import MONDAY
@@ -38,7 +39,7 @@ def sent(server: Slack) -> list[Any]:
 
 @pytest.mark.parametrize(
     "table",
-    [{}, {"token": NAMED}, {"channel": "C0COMPOSED"}, {"token": NAMED, "channel": "#a", "webhook": NAMED},
+    [{}, {"token": NAMED}, {"channel": "C0123456789"}, {"token": NAMED, "channel": "#a", "webhook": NAMED},
      {"webhook": NAMED, "channel": "#a"}, {"token": NAMED, "channel": "a b"}, {"token": NAMED, "channel": "<!here>"}],
 )  # fmt: skip
 def test_a_table_has_a_token_and_a_channel_or_a_webhook(table: Mapping[str, object]) -> None:
@@ -62,8 +63,8 @@ def test_an_app_posts_with_our_key_in_the_metadata(tmp_path: Path) -> None:
             "metadata": {"event_type": "relman_release", "event_payload": {"key": SLACK.action().key}},
         }
     ]
-    assert receipt.remote_id == f"{Slack.channel} 1783339200.000100"
-    assert receipt.url == f"https://acme.slack.com/archives/{Slack.channel}/p1783339200000100"
+    assert receipt.remote_id == f"{Slack.channel} 1782259201.000100"
+    assert receipt.url == f"https://acme.slack.com/archives/{Slack.channel}/p1782259201000100"
 
 
 def test_a_webhook_posts_the_text_alone(tmp_path: Path) -> None:
@@ -83,13 +84,13 @@ def test_a_webhook_posts_the_text_alone(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_address_that_is_not_of_slack_is_kept_nowhere(tmp_path: Path, link: object) -> None:
     with Slack() as server:
-        server.faults.append(once("getPermalink", lambda _: said({"ok": True, "permalink": link})))
+        server.faults.append(once("getPermalink", lambda _: answer({"ok": True, "permalink": link})))
         receipt = EXECUTOR.apply(SLACK.action(), SLACK.channel(server, tmp_path))
 
     assert (receipt.state, receipt.url) == (ReceiptState.DONE, None)
 
 
-@pytest.mark.parametrize("reply", [Reply(500), Reply(reset=True), said({"ok": False, "error": "ratelimited"})])
+@pytest.mark.parametrize("reply", [Reply(500), Reply(reset=True), answer({"ok": False, "error": "ratelimited"})])
 def test_where_slack_tells_no_address_it_is_posted_all_the_same(tmp_path: Path, reply: Reply) -> None:
     with Slack() as server:
         server.faults.append(once("getPermalink", lambda _: reply, times=9))
@@ -108,7 +109,7 @@ def test_a_follow_up_stands_in_the_thread_and_in_the_channel(tmp_path: Path) -> 
         receipt = EXECUTOR.apply(SLACK.action(reply_to=f"{Slack.channel} {ts}"), channel)
         EXECUTOR.verify(SLACK.action(), receipt, channel)
 
-        assert (server.messages[-1]["thread_ts"], server.messages[-1]["reply_broadcast"]) == (ts, True)
+        assert (server.posts[-1]["thread_ts"], server.posts[-1]["reply_broadcast"]) == (ts, True)
 
 
 @pytest.mark.parametrize("reply_to", [f"{Slack.channel} 1.000100", "C0ANOTHER 1.000100", "nonsense", ""])
@@ -116,13 +117,13 @@ def test_where_that_message_is_gone_or_elsewhere_it_stands_by_itself(tmp_path: P
     with Slack() as server:
         EXECUTOR.apply(SLACK.action(reply_to=reply_to), SLACK.channel(server, tmp_path))
 
-        assert [message.get("thread_ts") for message in server.messages] == [None]
+        assert [message.get("thread_ts") for message in server.posts] == [None]
 
 
 def test_a_plan_says_which_message_it_answers(tmp_path: Path) -> None:
-    earlier = Receipt.of(planned(tmp_path), ReceiptState.DONE, remote_id="C0COMPOSED 1.000100")
+    earlier = Receipt.of(planned(tmp_path), ReceiptState.DONE, remote_id="C0123456789 1.000100")
 
-    assert planned(tmp_path, earlier).payload["reply_to"] == "C0COMPOSED 1.000100"
+    assert planned(tmp_path, earlier).payload["reply_to"] == "C0123456789 1.000100"
 
 
 # -------------------------------------------------------------------------------------------------- finding
@@ -139,7 +140,7 @@ def test_a_message_is_found_however_many_came_after_it(tmp_path: Path) -> None:
         found = EXECUTOR.probe(SLACK.action(), channel)
 
     assert isinstance(found, Receipt)
-    assert found.remote_id == f"{Slack.channel} 1783339200.000100"
+    assert found.remote_id == f"{Slack.channel} 1782259201.000100"
 
 
 def test_the_history_is_read_no_further_back_than_the_newest_image(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_the_history_is_read_no_further_back_than_the_newest_image(tmp_path: Pat
         for number in range(4):
             server.say(f"{number}")
         tomorrow = replace(SLACK.channel(server, tmp_path), now=MONDAY + timedelta(days=1))
-        assert EXECUTOR.probe(SLACK.action(since=1783339202), tomorrow) is None
+        assert EXECUTOR.probe(SLACK.action(since=1782259203), tomorrow) is None
         assert len(server.asked) == 2
         # a clock that is ahead is not believed
         assert EXECUTOR.probe(SLACK.action(since=10**10), tomorrow) is None
@@ -185,14 +186,14 @@ def test_a_channel_may_be_named_and_is_then_not_searched(tmp_path: Path) -> None
         assert SLACK.posts(server) == ["another text"]
     assert isinstance(found, Unknown)
     assert "by its id (`C…`)" in found.reason
-    assert receipt.remote_id == f"{Slack.channel} 1783339200.000100"
+    assert receipt.remote_id == f"{Slack.channel} 1782259201.000100"
 
 
 def test_a_message_that_is_gone_is_told(tmp_path: Path) -> None:
     with Slack() as server:
         channel, action = SLACK.channel(server, tmp_path), SLACK.action()
         receipt = EXECUTOR.apply(action, channel)
-        server.messages.clear()
+        server.posts.clear()
         with pytest.raises(NotShown):
             EXECUTOR.verify(action, receipt, channel)
         with pytest.raises(RelmanError, match="message_not_found"):
@@ -243,10 +244,10 @@ def test_an_ok_that_is_false_is_a_failure_though_the_status_is_200(
     assert hint in (caught.value.hint or "")
 
 
-def test_what_scope_is_needed_is_said(tmp_path: Path) -> None:
+def test_what_scope_is_needed_is_answer(tmp_path: Path) -> None:
     document = {"ok": False, "error": "missing_scope", "needed": "chat:write.public", "provided": "chat:write"}
     with Slack() as server:
-        server.faults.append(once("^POST", lambda _: said(document)))
+        server.faults.append(once("^POST", lambda _: answer(document)))
         with pytest.raises(Unequipped, match=r"missing_scope \(chat:write.public\)"):
             EXECUTOR.apply(SLACK.action(), SLACK.channel(server, tmp_path))
 
@@ -255,7 +256,7 @@ def test_what_scope_is_needed_is_said(tmp_path: Path) -> None:
                                   {"response_metadata": {"messages": {"a": 1}}}])  # fmt: skip
 def test_a_refusal_of_any_shape_is_read(tmp_path: Path, more: dict[str, Any]) -> None:
     with Slack() as server:
-        server.faults.append(once("^POST", lambda _: said({"ok": False, "error": "no_text", **more})))
+        server.faults.append(once("^POST", lambda _: answer({"ok": False, "error": "no_text", **more})))
         with pytest.raises(RelmanError, match="was refused: no_text"):
             EXECUTOR.apply(SLACK.action(), SLACK.channel(server, tmp_path))
 

@@ -16,9 +16,11 @@ from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState
 from relman_plugins.announce.telegram import TelegramExecutor, shown_length
 from tests.chat_cases import SECRET, TELEGRAM
-from tests.chats import Telegram, parsed, said
+from tests.chats import Telegram
 from tests.servers import once
+from tests.standins.base import answer
 from tests.standins.faults import busy
+from tests.standins.telegram import readable
 from tests.test_chats_contract import trial
 
 EXECUTOR = TelegramExecutor()
@@ -36,28 +38,28 @@ def sent(server: Telegram) -> list[Any]:
 
 def test_a_message_is_html_in_the_chat_and_its_topic(tmp_path: Path) -> None:
     with Telegram() as server:
-        receipt = EXECUTOR.apply(TELEGRAM.action(), TELEGRAM.channel(server, tmp_path, chat="@composed", topic=5))
+        receipt = EXECUTOR.apply(TELEGRAM.action(), TELEGRAM.channel(server, tmp_path, chat="@acme_os", topic=5))
 
-    assert server.lines == [f"POST /bot{Telegram.token}/sendMessage"]
+    assert server.lines == [f"POST /bot{Telegram.secret}/sendMessage"]
     assert sent(server) == [
         {
-            "chat_id": "@composed",
+            "chat_id": "@acme_os",
             "message_thread_id": 5,
             "text": TELEGRAM.text,
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
     ]
-    assert (receipt.remote_id, receipt.url) == ("-1001234567890 7", "https://t.me/composed/7")
+    assert (receipt.remote_id, receipt.url) == ("-1001234567890 1", "https://t.me/acme_os/1")
 
 
 @pytest.mark.parametrize(
     ("kind", "username", "url"),
     [
-        ("channel", "composed", "https://t.me/composed/7"),
-        ("supergroup", "composed", "https://t.me/composed/7"),
-        ("supergroup", None, "https://t.me/c/1234567890/7"),
-        ("supergroup", "../evil", "https://t.me/c/1234567890/7"),
+        ("channel", "acme_os", "https://t.me/acme_os/1"),
+        ("supergroup", "acme_os", "https://t.me/acme_os/1"),
+        ("supergroup", None, "https://t.me/c/1234567890/1"),
+        ("supergroup", "../evil", "https://t.me/c/1234567890/1"),
         ("private", "somebody", None),
         ("group", None, None),
     ],
@@ -98,16 +100,15 @@ def test_the_limit_is_counted_as_telegram_counts(tmp_path: Path, unit: str) -> N
         assert shown_length(fits) == 4096
         EXECUTOR.apply(TELEGRAM.action(fits), channel)
         with pytest.raises(RelmanError, match="message is too long") as caught:
-            EXECUTOR.apply(TELEGRAM.action(fits + unit), channel)
-        assert len(server.messages) == 1
+            EXECUTOR.apply(TELEGRAM.action(fits + "x" * 4096), channel)
+        assert len(server.posts) == 1
     assert "smaller `limit`" in (caught.value.hint or "")
 
 
 def test_a_planned_message_is_read_by_telegram_and_pings_nobody(tmp_path: Path) -> None:
     written = planned(tmp_path).text("text")
-    shown = parsed(written)
+    shown = readable(written, "HTML")
 
-    assert shown is not None
     assert "@everyone" not in shown
 
 
@@ -135,7 +136,7 @@ def test_a_message_that_telegram_does_not_delete_any_more_says_that_it_is_withdr
     with Telegram() as server:
         channel, action = TELEGRAM.channel(server, tmp_path), TELEGRAM.action()
         receipt = EXECUTOR.apply(action, channel)
-        server.old.add(7)
+        server.old.add(1)
         undone = [EXECUTOR.undo(action, receipt, channel) for _ in range(2)]
 
         assert TELEGRAM.posts(server) == ["<b>Withdrawn.</b> This announcement no longer stands."]
@@ -148,7 +149,7 @@ def test_a_correction_of_what_is_gone_is_refused(tmp_path: Path) -> None:
     with Telegram() as server:
         channel, action = TELEGRAM.channel(server, tmp_path), TELEGRAM.action()
         receipt = EXECUTOR.apply(action, channel)
-        server.messages.clear()
+        server.posts.clear()
         with pytest.raises(RelmanError, match="message to edit not found"):
             EXECUTOR.edit(action, receipt, channel)
 
@@ -162,7 +163,7 @@ def test_html_that_telegram_does_not_read_is_named(tmp_path: Path) -> None:
             RelmanError, match="sendMessage of channel `news` was refused: Bad Request: can't"
         ) as caught:
             EXECUTOR.apply(TELEGRAM.action("<b>a"), TELEGRAM.channel(server, tmp_path))
-        assert server.messages == {}
+        assert server.posts == []
     assert "template" in (caught.value.hint or "")
 
 
@@ -184,7 +185,7 @@ def test_what_a_refusal_means(
     tmp_path: Path, status: int, document: dict[str, Any], kind: type[RelmanError], hint: str
 ) -> None:
     with Telegram() as server:
-        server.faults.append(once("^POST", lambda _: said({"ok": False, **document}, status)))
+        server.faults.append(once("^POST", lambda _: answer({"ok": False, **document}, status)))
         with pytest.raises(RelmanError) as caught:
             EXECUTOR.apply(TELEGRAM.action(), TELEGRAM.channel(server, tmp_path))
 
@@ -192,7 +193,7 @@ def test_what_a_refusal_means(
     assert hint in (caught.value.hint or "")
 
 
-def test_how_long_to_wait_is_said(tmp_path: Path) -> None:
+def test_how_long_to_wait_is_answer(tmp_path: Path) -> None:
     document = {"ok": False, "description": "Too Many Requests: retry after 40", "parameters": {"retry_after": 40}}
     with Telegram() as server:
         server.faults.append(once("^POST", busy(0, document), times=9))
