@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from relman.model.plan import Action
 from relman.plugin import AnswerLost, HttpResponse, Passing, RelmanError, Unequipped, redact
 
 LONGEST = 200
@@ -71,17 +68,6 @@ def check(response: HttpResponse, who: str, words: str, *, hint: str | None = No
     if 300 <= status < 400:
         raise RelmanError(saying, hint="its address redirects elsewhere: write where it leads to")
     raise RelmanError(saying, hint=hint)
-
-
-def text_sha256(action: Action) -> str:
-    """The hash of what is posted, for its receipt."""
-    return hashlib.sha256(action.text("text").encode()).hexdigest()
-
-
-def surviving(text: str) -> str:
-    """What services keep of a text: they trim and fold white space, and some drop what is invisible."""
-    kept = (char for char in unicodedata.normalize("NFC", text) if unicodedata.category(char) != "Cf")
-    return " ".join("".join(kept).split())
 
 
 def secret_address(value: str) -> SplitResult | None:

@@ -33,7 +33,8 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, secret_address, surviving, text_sha256
+from relman_plugins.announce.answers import body, check, fields, printable, secret_address
+from relman_plugins.announce.texts import rendered, surviving, text_sha256
 
 LIMIT = 2000
 """Characters of a message. The service counts code points (discord/discord-api-docs#1315), and so does Python."""
@@ -84,13 +85,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     for settings in context.settings(DiscordSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
-        text = context.renderer.post(
-            settings.template or "post.md.j2",
-            format="discord",
-            limit=settings.limit,
-            url=context.page,
-            earlier=earlier.url if earlier else None,
-        )
+        address = earlier.url if earlier else None
+        text = rendered(context, settings, format="discord", limit=settings.limit, earlier=address)
         payload: dict[str, object] = {"text": text}
         if settings.thread_name is not None:
             payload["thread_name"] = _thread_name(context.renderer.inline(settings.thread_name), name)

@@ -34,7 +34,8 @@ from relman.plugin import (
     UsageError,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, https, printable, surviving, text_sha256, under, whole
+from relman_plugins.announce.answers import body, check, fields, https, printable, under, whole
+from relman_plugins.announce.texts import rendered, surviving, text_sha256
 
 LIMIT = 32_000
 """Characters of a post, by default: a forum may set another (`max post length`), and tells only its admins."""
@@ -45,6 +46,8 @@ WITHDRAWN = "> **Withdrawn.** This announcement no longer stands."
 _POSTED = re.compile(r"([0-9]{1,19}) ([0-9]{1,19})")
 _TOPIC = re.compile(r"/t/(?:[^/?#]+/)?([0-9]{1,19})(?:\.json)?(?:[/?#]|$)")
 _SLUG = re.compile(r"[\w%-]{1,255}")
+_AT = re.compile(r"https?://[^\s<>()]+|(?<!\w)(?:@|&#0*64;|&#[xX]0*40;|&commat;)(?=\w)")
+_JOINER = "\u2060"
 _HINT = "`key` is a key of the API for topics, and `username` whom it is for"
 
 
@@ -101,17 +104,24 @@ def _title(rendered: str, channel: str) -> str:
 
 def _text(context: ActionsContext, settings: DiscourseSettings, earlier: str | None) -> str:
     """The post, below a line on the earlier topic where there is one."""
-    render, page = context.renderer, context.page
     if settings.template:
-        return render.post(settings.template, format="markdown", limit=settings.limit, url=page, earlier=earlier)
+        return rendered(context, settings, format="markdown", limit=settings.limit, earlier=earlier)
     above = f"This follows up [an earlier announcement]({earlier}).\n\n" if earlier else ""
+    room = settings.limit - len(above)
     try:
-        return above + render.notes("markdown", limit=settings.limit - len(above), full=page)
+        return above + _quiet(
+            context.renderer.notes("markdown", limit=room, measure=lambda text: len(_quiet(text)), full=context.page)
+        )
     except UsageError as error:
         raise ConfigError(
             f"channel `{settings.name or settings.type}`: {settings.limit} characters have no room for a post",
             hint="`limit` in its table is what a post of this forum may have",
         ) from error
+
+
+def _quiet(notes: str) -> str:
+    """Notes in which nobody is mentioned: who has a name in a repository may be another on a forum."""
+    return _AT.sub(lambda found: found[0] + _JOINER * (not found[0].startswith("http")), notes)
 
 
 @hookimpl
@@ -314,8 +324,8 @@ def _waiting(forum: _Forum, action: Action, reader: ChannelReader) -> Receipt | 
     """Our post among those that wait for a moderator: it has no external id before it is let through."""
     response = forum.get(reader, f"/posts/{forum.headers['Api-Username']}/pending.json")
     pending = fields(response).get("pending_posts") if response.status == 200 else None
-    for post in pending if isinstance(pending, list) else ():
-        same = (under(post, "title"), surviving(str(under(post, "raw_text"))))
+    for one in pending if isinstance(pending, list) else ():
+        same = (under(one, "title"), surviving(str(under(one, "raw_text"))))
         if same == (action.text("title"), surviving(action.text("text"))):
             return _pending(action, ReceiptState.ADOPTED)
     return None

@@ -31,7 +31,8 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, secret_address, text_sha256, under
+from relman_plugins.announce.answers import body, check, fields, printable, secret_address, under
+from relman_plugins.announce.texts import rendered, text_sha256
 
 LIMIT = 4000
 """Characters of a message. Slack cuts at 40,000, and shows what has more than 4,000 as several messages."""
@@ -101,12 +102,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     for settings in context.settings(SlackSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
-        text = context.renderer.post(
-            settings.template or "post.md.j2",
-            format="slack",
-            limit=settings.limit,
-            url=context.page,
-        )
+        text = rendered(context, settings, format="slack", limit=settings.limit)
         payload: dict[str, object] = {"text": text}
         if earlier and earlier.remote_id:
             payload["reply_to"] = earlier.remote_id

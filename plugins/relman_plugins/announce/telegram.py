@@ -29,7 +29,8 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under, whole
+from relman_plugins.announce.answers import body, check, fields, printable, under, whole
+from relman_plugins.announce.texts import rendered, text_sha256
 
 LIMIT = 4096
 """Of a message, "after entities parsing" (sendMessage): without tags. Counted in UTF-16 units, as entities are."""
@@ -66,13 +67,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     for settings in context.settings(TelegramSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
-        text = context.renderer.post(
-            settings.template or "post.md.j2",
-            format="telegram",
-            limit=settings.limit,
-            measure=shown_length,
-            url=context.page,
-        )
+        text = rendered(context, settings, format="telegram", limit=settings.limit, measure=shown_length)
         yield Action(
             kind="telegram",
             stage=Stage.ANNOUNCE,
