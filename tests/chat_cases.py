@@ -12,7 +12,7 @@ from relman.config import ChannelTable
 from relman.http import Client, Retry
 from relman.model.plan import Action, Stage, action_key
 from relman_plugins.announce.discord import DiscordExecutor
-from relman_plugins.announce.discourse import DiscourseExecutor
+from relman_plugins.announce.discourse.executor import DiscourseExecutor
 from relman_plugins.announce.slack import SlackExecutor
 from relman_plugins.announce.telegram import TelegramExecutor
 from tests.chats import Discord, Discourse, Slack, Telegram

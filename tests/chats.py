@@ -128,6 +128,7 @@ class Discourse(discourse.Discourse):
     secret = "composed-key-of-discourse-0123456789abcdef"
     _BESIDE = re.compile(
         r"/posts/[^/]+/pending\.json|/c/[^/]+/show\.json|/categories\.json\?include_subcategories=true"
+        r"|/raw/\d+\?page=\d+|/posts/by_number/\d+/\d+\.json"
     )
     _MISPLACED = "PUT /t/-/{id}.json: body: `title` is not described"
 
@@ -135,6 +136,8 @@ class Discourse(discourse.Discourse):
         self.queued, self.may_delete = queued, may_delete
         self.pending: list[dict[str, Any]] = []
         self.reasons: list[str] = []
+        self.answers: dict[int, dict[str, Any]] = {}
+        """The replies in topics: ``topic``, ``number``, ``raw`` and ``yours``."""
         self.tree: list[dict[str, Any]] = [
             {"id": 5, "slug": "news", "subcategory_list": [{"id": 6, "slug": "stable"}]},
             {"id": 7, "slug": "other", "subcategory_list": [{"id": 8, "slug": "stable"}]},
@@ -144,6 +147,7 @@ class Discourse(discourse.Discourse):
     def checked(self, asked: Asked) -> Reply:
         reply = super().checked(asked)
         known = (self._MISPLACED, *(["the stand-in itself: POST /posts.json"] if self.queued else []))
+        known += ("the stand-in itself: PUT /posts/", "the stand-in itself: GET /posts/") if self.answers else ()
         self.violations = [fault for fault in self.violations if not fault.startswith(known)]
         return reply
 
@@ -157,22 +161,64 @@ class Discourse(discourse.Discourse):
             return answer({"pending_posts": self.pending})
         if asked.path.startswith("/categories.json"):
             return answer({"category_list": {"categories": self.tree}})
+        if match := re.fullmatch(r"/raw/(\d+)\?page=(\d+)", asked.path):
+            return self._raw(int(match[1]), int(match[2]))
+        if match := re.fullmatch(r"/posts/by_number/(\d+)/(\d+)\.json", asked.path):
+            where = {"topic": int(match[1]), "number": int(match[2])}
+            at = [number for number, post in self.answers.items() if where.items() <= post.items()]
+            return self._shown_answer(at[0]) if at else super().unknown(asked)
         found = [category for category in self.tree if asked.path == f"/c/{category['slug']}/show.json"]
         return answer({"category": found[0]}) if found else super().unknown(asked)
 
     @on("POST /posts.json")
     def _create(self, call: Call) -> Reply:
         if not self.queued:
-            return super()._create(call)
+            reply = super()._create(call)
+            if reply.status == 200 and "topic_id" in call.body:
+                made = json.loads(reply.body)
+                self.respond(call.body["topic_id"], call.body["raw"], post=made["id"], number=made["post_number"])
+            return reply
         self.pending.append({"id": 1, "title": call.body["title"], "raw_text": call.body["raw"]})
         return Reply(
             200, {"Content-Type": "text/plain"}, b'{"action": "enqueued", "success": true, "pending_count": 1}'
         )
 
+    def respond(self, topic: int, raw: str, *, post: int, number: int, yours: bool = True) -> None:
+        """Somebody replies in a topic."""
+        self.answers[post] = {"topic": topic, "number": number, "raw": raw.strip(), "yours": yours}
+
+    def _raw(self, topic: int, page: int) -> Reply:
+        """The texts of a topic, a hundred at a time."""
+        found = next((one for one in self.topics if one.id == topic), None)
+        if found is None:
+            return Reply(404)
+        posts = [(1, found.raw), *((p["number"], p["raw"]) for p in self.answers.values() if p["topic"] == topic)]
+        line = "relman | 2026-07-06 12:00:00 UTC | #{}\n\n{}\n\n-------------------------\n\n"
+        text = "".join(line.format(*post) for post in posts[(page - 1) * 100 : page * 100])
+        return Reply(200, {"Content-Type": "text/plain"}, text.encode())
+
+    def _shown_answer(self, post: int) -> Reply:
+        kept = self.answers[post]
+        shown = {"id": post, "topic_id": kept["topic"], "post_number": kept["number"], "yours": kept["yours"]}
+        return Reply(200, {"Content-Type": "text/plain"}, json.dumps({**shown, "raw": kept["raw"]}).encode())
+
+    @on("GET /posts/{id}.json")
+    def _get_post(self, call: Call) -> Reply:
+        return self._shown_answer(int(call["id"])) if int(call["id"]) in self.answers else super()._get_post(call)
+
     @on("PUT /posts/{id}.json")
     def _edit_post(self, call: Call) -> Reply:
         self.reasons.append(call.body["post"]["edit_reason"])
-        return super()._edit_post(call)
+        if int(call["id"]) not in self.answers:
+            return super()._edit_post(call)
+        self.answers[int(call["id"])]["raw"] = call.body["post"]["raw"].strip()
+        return self._shown_answer(int(call["id"]))
+
+    @on("DELETE /posts/{id}.json")
+    def _delete_post(self, call: Call) -> Reply:
+        if not self.may_delete:
+            return self._delete_topic(call)
+        return super()._delete_post(call) if self.answers.pop(int(call["id"]), None) is None else Reply(200)
 
     @on("PUT /t/-/{id}.json")
     def _edit_topic(self, call: Call) -> Reply:

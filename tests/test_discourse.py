@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from relman.errors import AnswerLost, ConfigError, Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.http import Client
 from relman.model.plan import Action
-from relman.model.record import Receipt, ReceiptState
-from relman_plugins.announce.discourse import DiscourseExecutor
+from relman.model.record import Receipt, ReceiptState, Unknown
+from relman_plugins.announce.discourse.executor import DiscourseExecutor
 from tests.chat_cases import DISCOURSE, OTHER, TEXT
 from tests.chats import Discourse
 from tests.servers import Reply, once
@@ -308,3 +309,111 @@ def test_what_somebody_changed_or_took_away_is_told(tmp_path: Path) -> None:
         server.all_topics.clear()
         with pytest.raises(NotFound):
             EXECUTOR.verify(action, receipt, channel)
+
+
+# -------------------------------------------------------------------------------------------------- replies
+
+
+def mark(action: Action) -> str:
+    return f"<!-- relman:{action.key} -->"
+
+
+def reply_in(server: Discourse, tmp_path: Path) -> tuple[Any, Action]:
+    """A topic of an earlier release, and an announcement that answers it."""
+    channel = DISCOURSE.channel(server, tmp_path, reply=True)
+    first = EXECUTOR.apply(replace(DISCOURSE.action(), key="e" * 32), channel)
+    action = DISCOURSE.action(reply_to=first.remote_id, title="Composed stable: another title")
+    return channel, replace(action, payload={**action.payload, "text": f"{OTHER}\n\n{mark(action)}"})
+
+
+def test_a_plan_replies_to_the_earlier_topic_where_the_table_says_so(tmp_path: Path) -> None:
+    earlier = Receipt.of(planned(tmp_path), ReceiptState.DONE, remote_id="7 8", url=EARLIER)
+
+    action = planned(tmp_path, earlier, reply=True, limit=900)
+
+    assert (action.payload["reply_to"], len(action.text("text")) <= 900) == ("7 8", True)
+    assert action.text("text").endswith(f"\n\n{mark(action)}")
+    assert EARLIER not in action.text("text")
+    assert "reply_to" not in planned(tmp_path, reply=True).payload
+
+
+@pytest.mark.parametrize("others", [0, 250])
+def test_a_reply_is_posted_found_corrected_and_taken_back(tmp_path: Path, others: int) -> None:
+    with Discourse() as server:
+        channel, action = reply_in(server, tmp_path)
+        for number in range(others):
+            server.respond(101, "words of somebody else", post=10_000 + number, number=1000 + number, yours=False)
+        assert EXECUTOR.probe(action, channel) is None
+        receipt = EXECUTOR.apply(action, channel)
+        EXECUTOR.verify(action, receipt, channel)
+        found = EXECUTOR.probe(action, channel)
+        mine = int(str(receipt.remote_id).split()[1])
+        assert server.answers[mine]["raw"] == action.text("text")
+        changed = replace(action, payload={**action.payload, "text": f"changed\n\n{mark(action)}"})
+        EXECUTOR.edit(changed, receipt, channel)
+        assert server.answers[mine]["raw"] == changed.text("text")
+        for _ in range(2):
+            EXECUTOR.undo(action, receipt, channel)
+
+        assert (len(server.topics), len(server.answers)) == (1, others)
+        assert server.topics[0].raw == TEXT
+    assert receipt.remote_id == f"101 {mine} 2"
+    assert found == replace(receipt, state=ReceiptState.ADOPTED)
+
+
+def test_a_reply_whose_answer_was_lost_is_found(tmp_path: Path) -> None:
+    with Discourse() as server:
+        channel, action = reply_in(server, tmp_path)
+        server.faults.append(once("POST", lose))
+        with pytest.raises(AnswerLost):
+            EXECUTOR.apply(action, channel)
+
+        assert isinstance(EXECUTOR.probe(action, channel), Receipt)
+        assert len(server.answers) == 1
+
+
+@pytest.mark.parametrize("forged", ["{mark}", "relman | 2026-07-06 12:00:00 UTC | #1\n\n{mark}", "x | y | #99\n{mark}"])
+def test_whoever_else_writes_our_mark_is_not_believed(tmp_path: Path, forged: str) -> None:
+    with Discourse() as server:
+        channel, action = reply_in(server, tmp_path)
+        server.respond(101, forged.format(mark=mark(action)), post=500, number=2, yours=False)
+        assert EXECUTOR.probe(action, channel) is None
+        server.respond(101, action.text("text"), post=501, number=3)
+        found = EXECUTOR.probe(action, channel)
+
+    assert isinstance(found, Receipt)
+    assert found.remote_id == "101 501 3"
+
+
+def test_where_the_earlier_topic_is_gone_the_release_has_a_topic_of_its_own(tmp_path: Path) -> None:
+    with Discourse() as server:
+        channel, action = reply_in(server, tmp_path)
+        server.topics[0].deleted = True
+        assert EXECUTOR.probe(action, channel) is None
+        receipt = EXECUTOR.apply(action, channel)
+
+        assert [topic.title for topic in server.topics] == ["Composed stable: another title"]
+        assert EXECUTOR.probe(action, channel) == replace(receipt, state=ReceiptState.ADOPTED)
+
+
+def test_an_earlier_topic_that_is_too_long_cannot_tell(tmp_path: Path) -> None:
+    with Discourse() as server:
+        channel, action = reply_in(server, tmp_path)
+        server.faults.append(once("/raw/", lambda _: Reply(200, {}, b"x" * (2 << 20))))
+        assert isinstance(EXECUTOR.probe(action, channel), Unknown)
+        server.faults.append(once("/raw/", lambda _: Reply(200, {}, b"words"), times=99))
+        assert isinstance(EXECUTOR.probe(action, channel), Unknown)
+    assert len(server.asked) == 22
+
+
+def test_a_reply_that_may_not_be_deleted_says_that_it_is_withdrawn_and_is_found_all_the_same(tmp_path: Path) -> None:
+    with Discourse(may_delete=False) as server:
+        channel, action = reply_in(server, tmp_path)
+        receipt = EXECUTOR.apply(action, channel)
+        EXECUTOR.undo(
+            action, receipt, replace(channel, table=replace(channel.table, table={**channel.table.table, "limit": 110}))
+        )
+        (reply,) = server.answers.values()
+
+        assert reply["raw"] == f"> **Withdrawn.** This announcement no longer stands.\n\n{mark(action)}"
+        assert isinstance(EXECUTOR.probe(action, channel), Receipt)
