@@ -220,7 +220,7 @@ def test_a_correction_whose_answer_was_lost_can_be_asked_for_again(
         assert case.posts(server) == ([OTHER] if what == "edit" else [])
 
 
-@pytest.mark.parametrize("remote_id", [None, "", "../../x", "1 2 3", "1/../../2", "C1 ../x", "x" * 5000, "１ ２"])
+@pytest.mark.parametrize("remote_id", [None, "", "../../x", "1 2 3 4", "1/../../2", "C1 ../x", "x" * 5000, "１ ２"])
 def test_a_receipt_with_no_number_of_the_service_leads_nowhere_else(
     case: Case, tmp_path: Path, remote_id: str | None
 ) -> None:
