@@ -63,6 +63,7 @@ class DiscourseExecutor:
         else:
             new |= {"title": action.text("title"), "external_id": external_id(action)}
             new["category"] = category_number(settings.category, forum, writer)
+            # by name: newer forums (2026.1) would rather have objects, and older ones take nothing else
             new |= {"tags": list(settings.tags)} if settings.tags else {}
         response = forum.send(writer, "POST", "/posts.json", new)
         answer = fields(response)
