@@ -16,7 +16,14 @@ from relman.errors import (
     UsageError,
 )
 from relman.git import Checkout, GitFailed, checkout_at
-from relman.handwritten import Fragment, KnownIssue, KnownIssues, fragments_between, known_issues_at
+from relman.handwritten import (
+    Fragment,
+    KnownIssue,
+    KnownIssues,
+    dropped_issues,
+    fragments_between,
+    known_issues_at,
+)
 from relman.hookspecs import (
     ActionsContext,
     ChannelExecutor,
@@ -94,6 +101,7 @@ __all__ = [
     "attached_contents",
     "checkout_at",
     "copy_evidence",
+    "dropped_issues",
     "embedded_contents",
     "first_missing",
     "fragments_between",

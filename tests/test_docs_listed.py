@@ -22,7 +22,9 @@ from relman.hookspecs import ContentsContext, relman_contents_sources
 from relman.manager import Plugins
 from relman.model.streams import OnFailure, SourceMoved
 from relman.settings import ChannelSettings, Table
+from relman_plugins.gates import complete, hold
 from tests.documents import ROOT, blocks, codes, environment, headings, rows, run, sections, short, slots
+from tests.test_gate_states import GATES, ROWS
 
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -39,7 +41,8 @@ def models() -> Iterator[Any]:
             yield pytest.param(heading, found, id=heading)
     yield pytest.param("[[publish]] and [[announce]]", ChannelSettings, id="channels")
     for slot in slots():
-        own = [key for key in slot.model.model_fields if key not in ChannelSettings.model_fields]
+        common = set(ChannelSettings.model_fields) if slot.kind in ("publish", "announce") else set()
+        own = [key for key in slot.model.model_fields if key not in common]
         heading = f"[plugins.{slot.type}]" if slot.kind == "plugin" else f"Type {slot.type}"
         yield pytest.param(heading, types.SimpleNamespace(model=slot.model, keys=own), id=slot.type)
 
@@ -84,6 +87,20 @@ def test_every_table_of_the_file_has_its_heading() -> None:
     there = " ".join(headings(CONFIGURATION))
 
     assert [name for name in tables.FileTable.model_fields if not re.search(rf"\[{name}[\].]", there)] == []
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.__name__.rpartition(".")[2])
+def test_every_code_of_a_gate_is_listed_with_what_opens_it_and_no_other(gate: Any) -> None:
+    name = gate.__name__.rpartition(".")[2].replace("_", "-")
+    found = sections(CONFIGURATION)
+    section = found.get(f"Type {name}") or found["complete and hold" if name in ("complete", "hold") else name]
+
+    listed = {code for row in rows(section) if len(row) == 2 for code in re.findall(r"`([a-z]+(?:-[a-z]+)*)`", row[0])}
+
+    said = {row.code for row in ROWS if row.gate is gate} - {"", "error"}
+    others = {row.code for row in ROWS if row.gate in (complete, hold)} if name in ("complete", "hold") else set()
+    times = {"friday"} if name == "freeze" else set()
+    assert said <= listed - times <= said | others
 
 
 @pytest.mark.parametrize("choice", [*SourceMoved, *OnFailure])

@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from relman.model.diff import Change, ChangeKind, Diff, Side
+from relman.model.diff import ChangeKind, Diff
+from relman.model.gates import GateResult, State
 from relman.model.holds import Hold
-from relman.model.oci import Descriptor, Digest, Image, Platform, PlatformImage, parse_repository
-from relman.model.plan import GateResult, State
-from relman.model.release import Candidate, Predecessor, Release
-from relman.model.streams import GateRule, Place, Stream, TagPattern, Variant
-from relman.plugin import GatesContext
-from relman.testing import MemoryRegistry
+from relman.model.oci import Digest, Platform
+from relman.model.record import Record, RecordedVariant, RecordState, Withdrawal
+from relman.model.release import Predecessor
+from relman.model.streams import GateRule
 from relman_plugins.gates import complete, hold, no_downgrade
-
-NOON = datetime(2026, 7, 6, 12, tzinfo=UTC)
-REPOSITORY = parse_repository("ghcr.io/acme/os")
-AMD, ARM = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
-
-
-def image(
-    name: str, platforms: tuple[Platform, ...] = (AMD,), created: datetime | None = NOON, version: str | None = None
-) -> Image:
-    digest = Digest.of(name.encode())
-    descriptor = Descriptor("application/json", digest, 1)
-    labels = {"org.opencontainers.image.version": version} if version else {}
-    parts = tuple(PlatformImage(platform, descriptor, labels, created, 1) for platform in platforms)
-    return Image(REPOSITORY.digest(digest), "application/json", parts)
-
-
-def candidate(
-    held: Image, *, required: tuple[Platform, ...] = (), follows: Predecessor | None = None, name: str = "os"
-) -> Candidate:
-    place = Place(Variant(name, "os"), REPOSITORY)
-    return Candidate(place, held, tuple(p.platform for p in held.platforms), follows=follows, required=required)
+from relman_plugins.gates.no_downgrade import Steps
+from tests.gates import AMD, ARM, NOON, after, candidate, change, context, diff, image
 
 
 def diff_of(variant: str, *downgraded: str) -> Diff:
-    side = Side("x", None, AMD, None, None, 100, "sbom")
-    changes = tuple(
-        Change(ChangeKind.DOWNGRADED, None, "rpm", name, "x86_64", ("6.0-1.fc44", "6.2-1.fc44"), ("6.1-1.fc44",))
-        for name in downgraded
-    )
-    return Diff(variant, AMD, side, side, changes, (), (), True, ())
-
-
-def context(*candidates: Candidate, rules: tuple[GateRule, ...], diffs: tuple[Diff, ...] = ()) -> GatesContext:
-    release = Release("0" * 16, "X", "stable", "testing", "v", None, None, candidates)
-    stream = Stream("stable", (TagPattern("stable"),), (TagPattern("stable-{date}"),))
-    return GatesContext(release, stream, rules, diffs, MemoryRegistry(), (), NOON, lambda model: ())
+    return diff(variant, *(change(ChangeKind.DOWNGRADED, name) for name in downgraded))
 
 
 # ---------------------------------------------------------------------------------------------------- complete
@@ -81,9 +53,27 @@ def test_an_image_is_complete_with_every_platform_that_must_be_there(
     held = image("x", there)
 
     evidence = {"wanted": [str(p) for p in required], "there": [str(p) for p in there]}
+    missing = reason.partition(" no ")[2].partition(":")[0]
+    failed: dict[str, Any] = {
+        "code": "platform-missing",
+        "needs": f"a build for {missing}, or `platforms` in relman.toml without it",
+    }
     assert list(complete.relman_gates(context(candidate(held, required=required), rules=COMPLETE))) == [
-        GateResult("complete", "os", held.digest, state, reason, evidence)
+        GateResult("complete", "os", held.digest, state, reason, evidence, **(failed if missing else {}))
     ]
+
+
+platforms = st.lists(st.sampled_from([AMD, ARM, Platform.parse("linux/arm64/v8")]), max_size=3, unique=True)
+
+
+@given(platforms.filter(bool), platforms)
+def test_an_image_is_complete_exactly_where_nothing_that_is_required_is_missing(
+    there: list[Platform], required: list[Platform]
+) -> None:
+    found = complete.verdict(there, required)
+
+    assert (found.state is State.PASSED) == (set(required) <= set(there))
+    assert found.code == ("" if found.state is State.PASSED else "platform-missing")
 
 
 def test_a_gate_answers_for_every_candidate_under_the_name_that_it_has_in_the_configuration() -> None:
@@ -107,76 +97,88 @@ def test_a_gate_that_is_not_asked_for_says_nothing() -> None:
 # ------------------------------------------------------------------------------------------------ no-downgrade
 
 MINUTE = timedelta(minutes=1)
+RULES = (GateRule("no-downgrade", "no-downgrade"),)
 
 
 def follows(created: datetime | None, *, there: bool = True) -> Predecessor:
-    held = image("before", created=created)
-    return Predecessor("stable-20260601", held.digest, held if there else None, "the last finished record")
+    return after(image("before", created=created), there=there)
 
 
 @pytest.mark.parametrize(
-    ("created", "before", "state", "reason"),
+    ("created", "before", "state", "code", "reason"),
     [
-        (NOON, None, State.PASSED, "it is the first release of this variant"),
-        (NOON, follows(NOON - MINUTE), State.PASSED, "made 2026-07-06 12:00, its predecessor 2026-07-06 11:59"),
-        (NOON, follows(NOON), State.PASSED, "made 2026-07-06 12:00, its predecessor 2026-07-06 12:00"),
+        (NOON, None, State.PASSED, "", "it is the first release of this variant"),
+        (NOON, follows(NOON - MINUTE), State.PASSED, "", "made 2026-07-06 12:00, its predecessor 2026-07-06 11:59"),
+        (NOON, follows(NOON), State.PASSED, "", "made 2026-07-06 12:00, its predecessor 2026-07-06 12:00"),
         (
             NOON,
             follows(NOON + MINUTE),
             State.FAILED,
+            "older-build",
             "it was made 2026-07-06 12:00, before its predecessor of 2026-07-06 12:01",
         ),
-        (None, follows(NOON), State.ABSENT, "the candidate does not say when it was made"),
-        (NOON, follows(None), State.ABSENT, "its predecessor does not say when it was made"),
+        (None, follows(NOON), State.ABSENT, "no-build-time", "the candidate does not say when it was made"),
+        (NOON, follows(None), State.ABSENT, "no-build-time", "its predecessor does not say when it was made"),
         (
             NOON,
             follows(NOON, there=False),
             State.ABSENT,
+            "predecessor-gone",
             "the registry no longer has `stable-20260601`: there is no build time to compare with",
         ),
     ],
 )
 def test_what_enters_a_stream_was_made_no_earlier_than_what_it_follows(
-    created: datetime | None, before: Predecessor | None, state: State, reason: str
+    created: datetime | None, before: Predecessor | None, state: State, code: str, reason: str
 ) -> None:
     held = image("x", created=created)
-    rules = (GateRule("no-downgrade", "no-downgrade"),)
 
-    (result,) = no_downgrade.relman_gates(context(candidate(held, follows=before), rules=rules))
+    asked = context(candidate(held, follows=before), rules=RULES, diffs=(diff_of("os"),))
+    (result,) = no_downgrade.relman_gates(asked)
 
-    assert replace(result, evidence={}) == GateResult("no-downgrade", "os", held.digest, state, reason)
+    assert replace(result, evidence={}, needs=None) == GateResult(
+        "no-downgrade", "os", held.digest, state, reason, code=code
+    )
 
 
-GOING_BACK = {
-    "time": (
+GOING_BACK: dict[str, Any] = {
+    "older-build": (
         NOON - MINUTE,
         "44.20260706",
         (),
         "it was made 2026-07-06 11:59, before its predecessor of 2026-07-06 12:00",
+        {"created": ["2026-07-06T12:00:00Z", "2026-07-06T11:59:00Z"]},
     ),
-    "version": (NOON, "44.20260704.9", (), "it calls itself 44.20260704.9, and its predecessor 44.20260705"),
-    "package": (NOON, "44.20260706", ("kernel",), "`kernel` goes back from 6.2-1.fc44 to 6.1-1.fc44"),
+    "older-version": (
+        NOON,
+        "44.20260704.9",
+        (),
+        "it calls itself 44.20260704.9, and its predecessor 44.20260705",
+        {"version": ["44.20260705", "44.20260704.9"]},
+    ),
+    "package-goes-back": (
+        NOON,
+        "44.20260706",
+        ("kernel",),
+        "`kernel` goes back from 6.2-1.fc44 to 6.1-1.fc44",
+        {"packages": {"kernel": ["6.2-1.fc44", "6.1-1.fc44"]}},
+    ),
 }
 
 
 @pytest.mark.parametrize("which", GOING_BACK)
 def test_each_of_time_version_and_named_packages_alone_closes_the_gate(which: str) -> None:
-    created, version, packages, reason = GOING_BACK[which]
-    earlier = image("before", version="44.20260705")
+    created, version, packages, reason, evidence = GOING_BACK[which]
     held = image("x", created=created, version=version)
-    before = Predecessor("stable-20260705", earlier.digest, earlier, "the last finished record")
-    rules = (GateRule("no-downgrade", "no-downgrade"),)
-    asked = context(candidate(held, follows=before), rules=rules, diffs=(diff_of("os", *packages),))
+    before = after(image("before", version="44.20260705"))
+    asked = context(candidate(held, follows=before), rules=RULES, diffs=(diff_of("os", *packages),))
 
     (result,) = no_downgrade.relman_gates(asked)
 
-    evidence: dict[str, object] = {
-        "version": ["44.20260705", version],
-        "created": ["2026-07-06T12:00:00Z", f"{created:%Y-%m-%dT%H:%M:%SZ}"],
-    }
-    if packages:
-        evidence["packages"] = {"kernel": ["6.2-1.fc44", "6.1-1.fc44"]}
-    assert result == GateResult("no-downgrade", "os", held.digest, State.FAILED, reason, evidence)
+    assert replace(result, needs=None) == GateResult(
+        "no-downgrade", "os", held.digest, State.FAILED, reason, evidence, code=which
+    )
+    assert result.needs
 
 
 @pytest.mark.parametrize(
@@ -192,15 +194,74 @@ def test_only_named_packages_must_not_go_back(named: tuple[str, ...] | None, sta
     assert [result.state for result in no_downgrade.relman_gates(asked)] == [state]
 
 
-def test_a_package_that_goes_back_closes_the_gate_also_where_the_registry_lost_the_image() -> None:
-    rules = (GateRule("no-downgrade", "no-downgrade"),)
+def test_where_the_registry_lost_the_image_packages_are_judged_all_the_same_and_the_time_stays_open() -> None:
     asked = context(
-        candidate(image("x"), follows=follows(NOON, there=False)), rules=rules, diffs=(diff_of("os", "systemd"),)
+        candidate(image("x"), follows=follows(NOON, there=False)), rules=RULES, diffs=(diff_of("os", "systemd"),)
     )
+
+    assert [(one.state, one.code) for one in no_downgrade.relman_gates(asked)] == [
+        (State.ABSENT, "predecessor-gone"),
+        (State.FAILED, "package-goes-back"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("read", "diffs", "said"),
+    [
+        (True, (diff_of("os"),), ""),
+        (True, (), "; packages were not compared: nothing says what was inside"),
+        (False, (), "; packages are compared when a release is planned"),
+    ],
+)
+def test_packages_that_nobody_looked_at_are_not_said_to_be_fine(read: bool, diffs: tuple[Diff, ...], said: str) -> None:
+    asked = context(candidate("x", follows=follows(NOON)), rules=RULES, diffs=diffs, read=read)
 
     (result,) = no_downgrade.relman_gates(asked)
 
-    assert (result.state, result.reason) == (State.FAILED, "`systemd` goes back from 6.2-1.fc44 to 6.1-1.fc44")
+    assert result.state is State.PASSED
+    assert result.reason == f"made 2026-07-06 12:00, its predecessor 2026-07-06 12:00{said}"
+    assert ("packages" in result.evidence) is bool(said)
+
+
+def test_each_platform_is_judged_by_itself() -> None:
+    held, earlier = image("x", (AMD, ARM), version="2"), image("before", (AMD, ARM), version="2")
+    arm = replace(held.platforms[1], created=NOON - MINUTE)
+    held = replace(held, platforms=(held.platforms[0], arm))
+    diffs = (diff_of("os"), diff("os", change(ChangeKind.DOWNGRADED, "kernel"), platform=ARM))
+    asked = context(candidate(held, follows=after(earlier)), rules=RULES, diffs=diffs)
+
+    assert [(one.platform, one.state, one.code) for one in no_downgrade.relman_gates(asked)] == [
+        (AMD, State.PASSED, ""),
+        (ARM, State.FAILED, "older-build"),
+        (ARM, State.FAILED, "package-goes-back"),
+    ]
+
+
+moments = st.sampled_from([None, NOON - MINUTE, NOON, NOON + MINUTE])
+labels = st.sampled_from([None, "1.1", "1.2", "other"])
+
+
+@given(st.booleans(), st.tuples(moments, moments), st.tuples(labels, labels), st.booleans())
+def test_nothing_passes_that_goes_back_in_one_of_three_and_each_has_an_answer_of_its_own(
+    there: bool,
+    created: tuple[datetime | None, datetime | None],
+    version: tuple[str | None, str | None],
+    package: bool,
+) -> None:
+    before, later = created
+    packages = {"kernel": ("2", "1")} if package else {}
+
+    found = no_downgrade.verdicts(Steps("v", there, created, version, packages))
+
+    expected = {
+        "predecessor-gone": not there,
+        "no-build-time": there and None in created,
+        "older-build": bool(there and before and later and later < before),
+        "older-version": version == ("1.2", "1.1"),
+        "package-goes-back": package,
+    }
+    assert [one.code for one in found] == ([code for code, is_so in expected.items() if is_so] or [""])
+    assert all(one.needs for one in found if one.state is not State.PASSED)
 
 
 @pytest.mark.parametrize(
@@ -258,3 +319,32 @@ def test_what_is_held_stays_out_and_the_gate_says_who_why_and_what_lifts_it(
     (result,) = hold.relman_gates(asked)
 
     assert (result.state, result.reason) == (state, reason)
+    assert (result.code, result.needs) == (
+        ("held", "`relman unhold stable`") if reason != "nobody holds it" else ("", None)
+    )
+
+
+def test_what_is_held_and_was_yanked_has_an_answer_for_each_so_that_an_override_of_one_leaves_the_other() -> None:
+    held = image("x")
+    variant = RecordedVariant("os", str(held.reference), held.digest, None, (AMD,), None)
+    yanked = Record(
+        id="1" * 16,
+        project="X",
+        stream="stable",
+        version="stable-20260705",
+        previous=None,
+        state=RecordState.YANKED,
+        created=NOON,
+        finished=NOON,
+        plan=Digest.of(b"a plan"),
+        variants=(variant,),
+        withdrawn=Withdrawal("eats files", "ada", NOON),
+    )
+    asked = context(candidate(held), rules=HOLD, records=(yanked,), holds=(Hold("stable", None, "wait", "ada", NOON),))
+
+    assert [(one.state, one.code, one.needs) for one in hold.relman_gates(asked)] == [
+        (State.FAILED, "held", "`relman unhold stable`"),
+        (State.FAILED, "yanked", "another build"),
+    ]
+    finished = replace(yanked, state=RecordState.FINISHED, withdrawn=None)
+    assert [one.state for one in hold.relman_gates(replace(asked, records=(finished,), holds=()))] == [State.PASSED]

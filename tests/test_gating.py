@@ -60,6 +60,9 @@ def answer(
         (stream(SOAK), True, ["complete", "hold", "soak"]),
         (stream(COMPLETE, SOAK), False, ["complete", "hold", "soak"]),
         (stream(GateRule("command", "smoke", {"argv": []})), False, ["complete", "hold", "smoke"]),
+        (replace(stream(), soak=timedelta(days=3)), False, ["complete", "hold", "soak"]),
+        (replace(stream(default=True), soak=timedelta(0)), False, ["complete", "hold", "no-downgrade", "soak"]),
+        (replace(stream(GateRule("soak", "rest")), soak=timedelta(days=3)), False, ["complete", "hold", "rest"]),
     ],
 )
 def test_some_gates_always_run_and_the_configuration_chooses_the_others(

@@ -191,7 +191,7 @@ def test_overrides_and_the_gates_as_they_were_at_the_promotion_are_in_it(world: 
     assert said["overrides"] == [
         {
             "by": "ada",
-            "code": "absent",
+            "code": "no-time",
             "digest": one.digest,
             "gate": "soak",
             "reason": "urgent",

@@ -98,6 +98,17 @@ def known_issues_at(repository: Checkout, folder: str, before: str | None, after
     return KnownIssues(tuple(opened[name] for name in sorted(opened)), tuple(fixed[name] for name in sorted(fixed)))
 
 
+def dropped_issues(repository: Checkout, folder: str, before: str | None, after: str) -> tuple[KnownIssue, ...]:
+    """Those of `known_issues_at` that are open because nobody said otherwise: their file is gone.
+
+    It is neither in the build of ``after`` nor in the checkout, and none took its place. Raises as that does.
+    """
+    there = _files(repository, after, folder).keys() | _files(repository, "HEAD", folder).keys()
+    named = {f"{folder.rstrip('/')}/{name}" for name in there}
+    found = known_issues_at(repository, folder, before, after)
+    return tuple(issue for issue in found.open if issue.name not in named)
+
+
 def deleted_open(repository: Checkout, folder: str, revision: str = "HEAD") -> tuple[KnownIssue, ...]:
     """Known issues whose files were deleted in the history of ``revision`` without being declared fixed."""
     here = _files(repository, revision, folder)

@@ -20,12 +20,15 @@ GOING_BACK = frozenset({"complete", "signature"})
 def rules_of(stream: Stream, *, signed: bool, rollback: bool = False) -> tuple[GateRule, ...]:
     """The gates of a stream: those that always run, as it has them or as they are, then its own or the default ones.
 
-    Of these only some decide over a rollback.
+    A stream that has a `soak` asks for it, whether or not its own gates name one. Of all only some decide over a
+    rollback.
     """
     own = stream.gates
     if own is None:
         own = (GateRule("no-downgrade", "no-downgrade"),)
         own += (GateRule("signature", "signature"),) if signed else ()
+    if stream.soak is not None and not any(rule.type == "soak" for rule in own):
+        own += (GateRule("soak", "soak"),)
     first = tuple(next((rule for rule in own if rule.type == each.type), each) for each in ALWAYS)
     rules = first + tuple(rule for rule in own if rule not in first)
     return tuple(rule for rule in rules if rule.type in GOING_BACK or not rollback)

@@ -18,7 +18,7 @@ import pytest
 
 from relman import hookspecs, plugin
 from relman.demo.build import build_demo
-from relman.model.oci import parse_reference
+from relman.model.oci import Digest, parse_reference
 from relman.registry import Registries
 from relman.testing import attach
 from tests.documents import ROOT, blocks, check_consoles, codes, environment, headings, run, sections
@@ -109,6 +109,47 @@ def test_the_example_adds_its_section_behind_the_packages(demo: Path, env: dict[
     section = {"id": "count", "rank": 60, "title": "Installed packages", "markdown": markdown}
     assert section in json.loads(document)["sections"]
     assert notes.index("## Packages") < notes.index(f"## Installed packages\n\n{markdown}\n")
+
+
+def test_the_gate_has_ten_lines() -> None:
+    lines = [line for line in MODULES["relman_tested"].splitlines() if line.strip() and not line.startswith("#")]
+
+    assert len(lines) <= 10
+
+
+def test_the_gate_of_ten_lines_lets_in_what_says_that_it_was_tested_and_nothing_else(
+    demo: Path, env: dict[str, str]
+) -> None:
+    change(demo, 'from = "testing"', 'from = "testing"\ngates = ["tested"]')
+    before, code = run("relman release stable --yes", demo, env=env)
+
+    assert code == 6
+    assert "gate `tested` is failed for `bluefin`, `bluefin-dx`" in before
+    assert "tested: False" in before
+    for folder in (demo / "images").iterdir():
+        say_tested(demo, f"oci:images/{folder.name}:testing")
+    after, code = run("relman release stable --yes", demo, env=env)
+    assert code == 0, after
+
+
+def say_tested(folder: Path, name: str) -> None:
+    """Let a tag hold the same image with the label, and with what is attached to it."""
+    reference = parse_reference(name)
+    with Registries(folder) as registries:
+        manifest = registries.manifest(reference)
+        fields = json.loads(manifest.content)
+        config = json.loads(registries.blob(reference.repository, Digest(fields["config"]["digest"]), limit=10**6))
+        config["config"]["Labels"]["org.example.tested"] = "yes"
+        content = json.dumps(config).encode()
+        fields["config"] |= {"digest": registries.put_blob(reference.repository, content), "size": len(content)}
+        put = registries.put_manifest(
+            reference.repository, json.dumps(fields).encode(), manifest.descriptor.media_type, tag=reference.tag
+        )
+        for referrer in registries.referrers(reference.repository, manifest.descriptor.digest):
+            layers = json.loads(registries.manifest(reference.repository.digest(referrer.digest)).content)["layers"]
+            sbom = registries.blob(reference.repository, Digest(layers[0]["digest"]), limit=10**9)
+            kind = referrer.artifact_type or ""
+            attach(registries, reference.repository, put, sbom, artifact_type=kind, media_type=layers[0]["mediaType"])
 
 
 def test_the_gate_closes_on_the_days_that_its_table_names(demo: Path, env: dict[str, str]) -> None:

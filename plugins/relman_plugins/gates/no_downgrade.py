@@ -1,19 +1,24 @@
 """The gate `no-downgrade`: what enters a stream is no older than what the stream holds.
 
-Three things are looked at, and each alone closes the gate: when the image was made, the version that it gives itself,
-and the packages that must not go back. A downgrade that is meant is let through with `--override no-downgrade`.
+Three things are looked at, and each alone closes the gate, under a code of its own: when the image was made, the
+version that it gives itself, and the packages that must not go back. A downgrade that is meant is let through by an
+override of that code.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from relman.model.diff import ChangeKind
-from relman.model.plan import GateResult, State
+from relman.model.gates import GateResult, State
+from relman.model.oci import PlatformImage
 from relman.model.release import Candidate
 from relman.plugin import GatesContext, Slot, Table, hookimpl
+from relman_plugins.gates.verdict import Verdict, passed
 
 PACKAGES = (
     "kernel",
@@ -48,55 +53,125 @@ def relman_settings() -> tuple[Slot, ...]:
 
 @hookimpl
 def relman_gates(context: GatesContext) -> Iterator[GateResult]:
-    """Failed where a candidate goes back in one of the three, with the evidence."""
+    """Failed for each of the three in which a candidate goes back, with the evidence."""
     for rule, settings in context.asked("no-downgrade", NoDowngradeSettings):
         for candidate in context.release.candidates:
-            back = _packages_that_go_back(context, candidate.variant.name, settings.packages)
-            state, reason, evidence = _judge(candidate, back)
-            yield candidate.gate(rule.name, state, reason, evidence=evidence)
+            parts = [part for part in candidate.image.platforms if part.platform in candidate.platforms]
+            for part in parts:
+                for each in verdicts(_steps(context, candidate, part, settings.packages)):
+                    yield each.of(candidate, rule.name, part.platform if len(parts) > 1 else None)
 
 
-def _judge(candidate: Candidate, packages: Mapping[str, list[str]]) -> tuple[State, str, dict[str, object]]:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps from the predecessor of one platform's image to itself, each as (before, after).
+
+    ``packages`` are named packages whose newest version is older than before. ``unread`` says why
+    packages were not looked at, `None` where they were; ``follows`` is the predecessor's version.
+    """
+
+    follows: str
+    there: bool
+    created: tuple[datetime | None, datetime | None]
+    version: tuple[str | None, str | None]
+    packages: Mapping[str, tuple[str, str]]
+    unread: str | None = None
+
+
+def _steps(context: GatesContext, candidate: Candidate, later: PlatformImage, names: tuple[str, ...]) -> Steps | None:
+    """What is judged of one platform's image; `None` for the first release of a variant."""
     follows = candidate.follows
     if follows is None:
-        return State.PASSED, "it is the first release of this variant", {}
-    back = [f"`{name}` goes back from {old} to {new}" for name, (old, new) in packages.items()]
-    evidence: dict[str, object] = {"packages": dict(packages)} if packages else {}
-    if follows.image is None:
-        if back:
-            return State.FAILED, "; ".join(back), evidence
-        why = f"the registry no longer has `{follows.version}`: there is no build time to compare with"
-        return State.ABSENT, why, evidence
-    earlier, later = follows.image.platforms[0], candidate.first
-    if earlier.version and later.version:
-        evidence["version"] = [earlier.version, later.version]
-        if goes_back(earlier.version, later.version):
-            back.insert(0, f"it calls itself {later.version}, and its predecessor {earlier.version}")
-    before, after = earlier.created, later.created
-    if before and after:
-        evidence["created"] = [f"{before:%Y-%m-%dT%H:%M:%SZ}", f"{after:%Y-%m-%dT%H:%M:%SZ}"]
-        if after < before:
-            back.insert(0, f"it was made {after:%Y-%m-%d %H:%M}, before its predecessor of {before:%Y-%m-%d %H:%M}")
-    if back:
-        return State.FAILED, "; ".join(back), evidence
+        return None
+    earlier = None
+    if follows.image:
+        earlier = follows.image.on(later.platform) or follows.image.platforms[0]
+    own = (candidate.variant.name, later.platform)
+    diff = next((diff for diff in context.diffs if (diff.variant, diff.platform) == own), None)
+    unread = None
+    if names and not context.read:
+        unread = "packages are compared when a release is planned"
+    elif names and diff is None:
+        unread = "packages were not compared: nothing says what was inside"
+    return Steps(
+        follows=follows.version or (follows.digest.short if follows.digest else "its predecessor"),
+        there=earlier is not None,
+        created=(earlier.created if earlier else None, later.created),
+        version=(earlier.version if earlier else None, later.version),
+        packages={
+            change.name: (change.before[-1], change.after[-1])
+            for change in (diff.changes if diff else ())
+            if change.kind is ChangeKind.DOWNGRADED and any(fnmatchcase(change.name, name) for name in names)
+        },
+        unread=unread,
+    )
+
+
+def verdicts(steps: Steps | None) -> list[Verdict]:
+    """An answer for each of time, version and packages that goes back or that nobody can tell; else one that passes."""
+    if steps is None:
+        return [passed("it is the first release of this variant")]
+    found = [verdict for verdict in (_time(steps), _version(steps), _packages(steps)) if verdict]
+    if found:
+        return found
+    before, after = steps.created
+    reason = f"made {after:%Y-%m-%d %H:%M}, its predecessor {before:%Y-%m-%d %H:%M}"
+    evidence: dict[str, object] = {"created": [_shown(before), _shown(after)]}
+    if all(steps.version):
+        evidence["version"] = list(steps.version)
+    if steps.unread:
+        evidence["packages"] = "not looked at"
+    return [passed(f"{reason}; {steps.unread}" if steps.unread else reason, **evidence)]
+
+
+def _time(steps: Steps) -> Verdict | None:
+    before, after = steps.created
+    if not steps.there:
+        why = f"the registry no longer has `{steps.follows}`: there is no build time to compare with"
+        return Verdict(State.ABSENT, why, code="predecessor-gone", needs=f"`{steps.follows}` in the registry")
     if before is None or after is None:
         which = "its predecessor" if before is None else "the candidate"
-        return State.ABSENT, f"{which} does not say when it was made", evidence
-    return State.PASSED, f"made {after:%Y-%m-%d %H:%M}, its predecessor {before:%Y-%m-%d %H:%M}", evidence
+        why = f"{which} does not say when it was made"
+        return Verdict(State.ABSENT, why, code="no-build-time", needs="builds that say `created`")
+    if after >= before:
+        return None
+    return Verdict(
+        State.FAILED,
+        f"it was made {after:%Y-%m-%d %H:%M}, before its predecessor of {before:%Y-%m-%d %H:%M}",
+        code="older-build",
+        needs="a later build",
+        evidence={"created": [_shown(before), _shown(after)]},
+    )
 
 
-def _packages_that_go_back(context: GatesContext, variant: str, names: tuple[str, ...]) -> dict[str, list[str]]:
-    """The named packages whose newest version is older than before, on any platform: `[before, after]` by name.
+def _version(steps: Steps) -> Verdict | None:
+    before, after = steps.version
+    if not before or not after or not goes_back(before, after):
+        return None
+    return Verdict(
+        State.FAILED,
+        f"it calls itself {after}, and its predecessor {before}",
+        code="older-version",
+        needs=f"a build that calls itself {before} or later",
+        evidence={"version": [before, after]},
+    )
 
-    Where nothing could be compared, as before the images were read (`relman status`), none is known to.
-    """
-    return {
-        change.name: [change.before[-1], change.after[-1]]
-        for diff in context.diffs
-        if diff.variant == variant
-        for change in diff.changes
-        if change.kind is ChangeKind.DOWNGRADED and any(fnmatchcase(change.name, name) for name in names)
-    }
+
+def _packages(steps: Steps) -> Verdict | None:
+    if not steps.packages:
+        return None
+    said = [f"`{name}` goes back from {old} to {new}" for name, (old, new) in steps.packages.items()]
+    return Verdict(
+        State.FAILED,
+        "; ".join(said),
+        code="package-goes-back",
+        needs="a build with " + ", ".join(f"`{name}` {old} or later" for name, (old, _) in steps.packages.items()),
+        evidence={"packages": {name: list(step) for name, step in steps.packages.items()}},
+    )
+
+
+def _shown(moment: datetime | None) -> str | None:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
 
 
 def goes_back(before: str, after: str) -> bool:

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct, field
 from relman.plugin import Malformed
 
 from .decoding import ABSENT, Json, decode, items
-from .listed import SYSTEM, Listed, ecosystem_of, known_arch, listed, source_name, whole
+from .listed import SYSTEM, Empty, Listed, ecosystem_of, known_arch, listed, source_name, whole
 from .purl import parse_purl
 from .spdx import spdx_2, spdx_3
 
@@ -42,10 +42,9 @@ class _Document(Struct, gc=False):
 
 def entries(content: Json, depth: int = 0) -> Iterator[Listed]:
     """Every entry of an SBOM that stands for a package. Raises `Malformed`: not an SBOM, cut, or of another version."""
-    view = memoryview(content)
-    view = view[3:] if bytes(view[:3]) == b"\xef\xbb\xbf" else view  # a byte order mark
+    view = _text(content)
     if not bytes(view[:4096]).strip():
-        raise Malformed("it is empty")
+        raise Empty("it is empty")
     document = decode(view, _Document, "the document")
     if document.artifacts and document.schema:
         return _syft(document.artifacts)
@@ -61,6 +60,36 @@ def entries(content: Json, depth: int = 0) -> Iterator[Listed]:
     if inner and depth < _NESTING:
         return entries(inner, depth + 1)
     raise Malformed("it is JSON, but neither syft's, SPDX nor CycloneDX")
+
+
+class _Subject(Struct, gc=False):
+    digest: dict[str, str] = {}
+
+
+class _Statement(Struct, gc=False):
+    subject: Raw = ABSENT
+    payload: Raw = ABSENT
+    envelope: Raw = field(default=ABSENT, name="dsseEnvelope")
+
+
+def subjects(content: Json, depth: int = 0) -> frozenset[str]:
+    """The digests (`sha256:…`) that a statement says it is about; empty for what is no statement, or says none.
+
+    Source: in-toto Statement v1, `subject`. Raises `Malformed`.
+    """
+    document = decode(_text(content), _Statement, "the statement")
+    inner = _payload(document.payload) if document.payload else document.envelope
+    if inner and depth < _NESTING:
+        return subjects(inner, depth + 1)
+    if not document.subject:
+        return frozenset()
+    found = items(document.subject, _Subject, "`subject`")
+    return frozenset(f"{algorithm}:{digits}" for subject in found for algorithm, digits in subject.digest.items())
+
+
+def _text(content: Json) -> memoryview:
+    view = memoryview(content)
+    return view[3:] if bytes(view[:3]) == b"\xef\xbb\xbf" else view  # a byte order mark
 
 
 def _payload(raw: Raw) -> Raw:

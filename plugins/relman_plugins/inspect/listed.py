@@ -42,6 +42,10 @@ def ecosystem_of(kind: str) -> str:
     return _ALIASES.get(kind.lower(), kind.lower())
 
 
+class Empty(Malformed):
+    """An SBOM that can be read, and lists nothing that counts: a placeholder."""
+
+
 @dataclass(slots=True)
 class Listed:
     """One entry of an SBOM that says what is installed.
@@ -134,7 +138,7 @@ def source_name(text: str | None) -> str | None:
 def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -> Contents:
     """The contents that ``entries`` describe: the system's packages, and those of ``ecosystems``.
 
-    Raises `Malformed` where there are none at all, or an entry is no package.
+    Raises `Empty` where there are none at all, `Malformed` where an entry is no package.
     """
     wanted = SYSTEM | {ecosystem_of(ecosystem) for ecosystem in ecosystems}
     others: Counter[str] = Counter()
@@ -161,7 +165,7 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
             if entry.module and len(entry.module) <= _TEXT_LIMIT and entry.module.isprintable():
                 modules[str(package.identity)] = entry.module
     if not packages:
-        raise Malformed(_why_empty(bool(found), others))
+        raise Empty(_why_empty(bool(found), others))
     return Contents(
         packages=PackageSet(packages),
         source=name,

@@ -7,7 +7,7 @@ pins. Artifact types only say where to look; the format is told by the content.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import Descriptor, Digest, Platform, Transport
 from relman.plugin import ContentsContext, ImageUnderRead, Malformed, NotFound, RegistryReader, hookimpl
 
-from .formats import entries
+from .formats import entries, subjects
 from .listed import contents
 from .unpack import LIMIT, PACKED_LIMIT, unpack
 
@@ -54,7 +54,9 @@ class _Config(msgspec.Struct):
     media_type: str = msgspec.field(default="", name="mediaType")
 
 
-class _Layer(msgspec.Struct):
+class Layer(msgspec.Struct):
+    """A layer of a manifest, as far as it matters here."""
+
     media_type: str = msgspec.field(default="", name="mediaType")
     digest: str = ""
     size: int = 0
@@ -64,21 +66,29 @@ class _Layer(msgspec.Struct):
 class _Manifest(msgspec.Struct):
     artifact_type: str | None = msgspec.field(default=None, name="artifactType")
     config: _Config | None = None
-    layers: list[_Layer] | None = None
+    layers: list[Layer] | None = None
     annotations: dict[str, str] | None = None
-    subject: _Layer | None = None
+    subject: Layer | None = None
 
 
 _MANIFEST = msgspec.json.Decoder(_Manifest)  # prepared here: msgspec crashes where two threads do that at once
 
 
 @dataclass(frozen=True, slots=True)
-class _Attached:
-    """An SBOM that refers to an image: the layers that may hold it, the likeliest first."""
+class Attached:
+    """An SBOM that refers to ``subject``: the layers that may hold it, the likeliest first."""
 
     descriptor: Descriptor
-    layers: tuple[_Layer, ...]
+    layers: tuple[Layer, ...]
     created: datetime | None
+    subject: Digest
+
+    def __str__(self) -> str:
+        return f"the SBOM `{self.descriptor.digest.short}` of `{self.subject.short}`"
+
+
+class Foreign(Malformed):
+    """An SBOM that is about another image, or for another architecture."""
 
 
 class SbomSource:
@@ -147,22 +157,20 @@ class SbomSource:
         self, image: ImageUnderRead, digest: Digest, platform: Platform | None, reasons: list[str]
     ) -> Contents | None:
         """The contents by the first SBOM of ``digest`` that can be read; `None`, and why in ``reasons``."""
-        referrers = image.registry.referrers(image.reference.repository, digest)
-        attached = list(_attached(image, digest, referrers, reasons))
-        if not attached:
-            reasons.append(f"no SBOM is attached to `{digest.short}`{_others(referrers)}")
-        for sbom in sorted(attached, key=_newest_first):
+        for sbom in attached_sboms(image, digest, reasons):
             for layer in sbom.layers:
                 try:
-                    found = self._read_layer(image, layer)
-                    _refuse_other_platform(found, platform)
+                    return self.read_layer(image, sbom, layer, platform)
                 except (Malformed, NotFound) as error:
-                    reasons.append(f"the SBOM `{sbom.descriptor.digest.short}` of `{digest.short}`: {error.message}")
-                else:
-                    return found
+                    reasons.append(f"{sbom}: {error.message}")
         return None
 
-    def _read_layer(self, image: ImageUnderRead, layer: _Layer) -> Contents:
+    def read_layer(self, image: ImageUnderRead, sbom: Attached, layer: Layer, platform: Platform | None) -> Contents:
+        """What one layer of an SBOM lists; with ``platform``, its packages have to be for that one.
+
+        Raises `NotFound`, `Malformed`, and of those `Empty` for a list without packages and `Foreign` for one that is
+        about another image or for another architecture.
+        """
         if layer.size > self._packed_limit:
             raise Malformed(f"it is {layer.size} bytes, more than the {self._packed_limit} that are read")
         try:
@@ -170,12 +178,18 @@ class SbomSource:
         except ValueError as error:
             raise Malformed(f"its layer is not named by a digest: {error}") from error
         with image.registry.open_blob(image.reference.repository, digest) as pieces:
-            return self._parse(pieces)
+            content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit)
+        if _STATEMENT.search(layer.media_type):
+            _refuse_other_subject(subjects(content), sbom.subject, image)
+        found = contents(entries(content), self.name, self._ecosystems)
+        _refuse_other_platform(found, platform)
+        return found
 
 
-def _attached(
-    image: ImageUnderRead, digest: Digest, referrers: tuple[Descriptor, ...], reasons: list[str]
-) -> Iterator[_Attached]:
+def attached_sboms(image: ImageUnderRead, digest: Digest, reasons: list[str]) -> list[Attached]:
+    """What refers to ``digest`` and may be an SBOM of it, the newest first; why others are none, in ``reasons``."""
+    referrers = image.registry.referrers(image.reference.repository, digest)
+    found: list[Attached] = []
     likely = [referrer for referrer in referrers if not _SIGNATURE.search(referrer.artifact_type or "")]
     if len(likely) > _REFERRERS:
         reasons.append(f"{len(likely) - _REFERRERS} more referrers of `{digest.short}` were not looked at")
@@ -188,7 +202,28 @@ def _attached(
             reasons.append(f"the referrer `{referrer.digest.short}` of `{digest.short}`: {error.message}")
             continue
         if layers := _layers(referrer, manifest):
-            yield _Attached(referrer, layers, _created(referrer.annotations) or _created(manifest.annotations or {}))
+            made = _created(referrer.annotations) or _created(manifest.annotations or {})
+            found.append(Attached(referrer, layers, made, digest))
+    if not found:
+        reasons.append(f"no SBOM is attached to `{digest.short}`{_others(referrers)}")
+    return sorted(found, key=_newest_first)
+
+
+def tagged_sboms(image: ImageUnderRead, digest: Digest, reasons: list[str]) -> list[Attached]:
+    """What cosign keeps under its tags for ``digest`` (`sha256-<hex>.sbom`, `.att`) and may be an SBOM."""
+    found: list[Attached] = []
+    for tag in (f"{digest.fallback_tag}{suffix}" for suffix in (".sbom", ".att")):
+        held = image.registry.resolve(image.reference.repository.tag(tag))
+        if held is None:
+            continue
+        try:
+            manifest = _manifest(image.registry, image, held)
+        except (Malformed, NotFound) as error:
+            reasons.append(f"the tag `{tag}`: {error.message}")
+            continue
+        if layers := _layers(held, manifest):
+            found.append(Attached(held, layers, None, digest))
+    return found
 
 
 def _manifest(registry: RegistryReader, image: ImageUnderRead, referrer: Descriptor) -> _Manifest:
@@ -199,7 +234,7 @@ def _manifest(registry: RegistryReader, image: ImageUnderRead, referrer: Descrip
         raise Malformed(f"its manifest is not one: {error}") from error
 
 
-def _layers(referrer: Descriptor, manifest: _Manifest) -> tuple[_Layer, ...]:
+def _layers(referrer: Descriptor, manifest: _Manifest) -> tuple[Layer, ...]:
     """The layers that may hold an SBOM: those whose media type says so, else all where the artifact type does."""
     kinds = [referrer.artifact_type, manifest.artifact_type, manifest.config.media_type if manifest.config else None]
     if any(kind and _SIGNATURE.search(kind) for kind in kinds):
@@ -212,7 +247,7 @@ def _layers(referrer: Descriptor, manifest: _Manifest) -> tuple[_Layer, ...]:
     return tuple(named[:_LAYERS])
 
 
-def _is_statement_of_sbom(layer: _Layer) -> bool:
+def _is_statement_of_sbom(layer: Layer) -> bool:
     """A signed statement whose subject is an SBOM, as far as its annotations tell."""
     if not _STATEMENT.search(layer.media_type):
         return False
@@ -229,7 +264,7 @@ def _created(annotations: Mapping[str, str]) -> datetime | None:
     return made if made.tzinfo else made.replace(tzinfo=UTC)
 
 
-def _newest_first(sbom: _Attached) -> float:
+def _newest_first(sbom: Attached) -> float:
     # Those without a time keep their order, after all that have one.
     return -(sbom.created - datetime.min.replace(tzinfo=UTC)).total_seconds() if sbom.created else 0.0
 
@@ -241,8 +276,15 @@ def _others(referrers: tuple[Descriptor, ...]) -> str:
     return f", only {len(referrers)} other referrers ({', '.join(kinds[:5])})"
 
 
+def _refuse_other_subject(about: frozenset[str], subject: Digest, image: ImageUnderRead) -> None:
+    """Raise `Foreign` where a statement is about other images than the one that it hangs on."""
+    parts = (subject, image.reference.digest, image.image.manifest.digest if image.image else None)
+    if about and about.isdisjoint(map(str, parts)):
+        raise Foreign(f"it is about another image, `{min(about)[:80]}`")
+
+
 def _refuse_other_platform(found: Contents, platform: Platform | None) -> None:
-    """Raise `Malformed` where most packages are for another architecture than ``platform``'s."""
+    """Raise `Foreign` where most packages are for another architecture than ``platform``'s."""
     known = _ARCHES.get(platform.architecture) if platform else None
     arches = [package.arch for package in found.packages if package.arch not in (None, "noarch", "all", "any")]
     if known is None or not arches:
@@ -250,4 +292,4 @@ def _refuse_other_platform(found: Contents, platform: Platform | None) -> None:
     fitting = sum(arch in known for arch in arches)
     if 2 * fitting < len(arches):
         other = max(set(arches), key=lambda arch: (arches.count(arch), arch or ""))
-        raise Malformed(f"it lists packages for `{other}`, not for {platform}")
+        raise Foreign(f"it lists packages for `{other}`, not for {platform}")
