@@ -19,11 +19,10 @@ from relman.model.changelog import Section
 from relman.model.plan import Action
 from relman.model.record import Receipt
 from relman.render import NotesRenderer, Templates
-from relman.render.measures import utf16_units
+from relman.render.measures import telegram, utf16_units
 from relman.render.sample import sample
 from relman.testing import trials
 from relman.walk.settings import SettingsOf
-from relman_plugins.announce.telegram import shown_length
 from tests.chat_cases import CASES, Case
 from tests.chats import Telegram
 from tests.standins.telegram import readable
@@ -77,7 +76,7 @@ def planned(
 
 def measured(case: Case, text: str) -> int:
     """As the service counts."""
-    return shown_length(text) if case.type == "telegram" else len(text)
+    return telegram(text) if case.type == "telegram" else len(text)
 
 
 hostile = st.lists(
@@ -157,3 +156,10 @@ def test_where_a_channel_has_no_replies_the_text_links_to_the_earlier_post(name:
 )
 def test_who_is_mentioned_by_hand_in_the_notes_is_nobody_on_the_forum(written_by_hand: str, posted: str) -> None:
     assert posted in planned("discourse", "a title of some length", section=written_by_hand).text("text")
+
+
+@pytest.mark.parametrize("reply", [False, True])
+def test_a_plan_says_what_the_whole_post_on_a_forum_measures(reply: bool) -> None:
+    action = planned("discourse", "a title of some length", earlier=EARLIER, reply=reply)
+
+    assert action.payload["measured"] == {"size": len(action.text("text")), "limit": 32_000, "by": "characters"}

@@ -37,7 +37,7 @@ def planned(tmp_path: Path, earlier: Receipt | None = None, **table: object) -> 
 def test_a_topic_has_all_of_the_notes_and_the_title_of_the_release(tmp_path: Path) -> None:
     action = planned(tmp_path)
 
-    assert set(action.payload) == {"title", "text"}
+    assert set(action.payload) == {"title", "text", "measured"}
     assert action.text("title").startswith("sample-20260705: Composed *OS*")
     assert "## " in action.text("text")
 

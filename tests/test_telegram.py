@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from relman.errors import Passing, RelmanError, Unequipped
 from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState
-from relman_plugins.announce.telegram import TelegramExecutor, shown_length
+from relman.render.measures import telegram
+from relman_plugins.announce.telegram import TelegramExecutor
 from tests.chat_cases import SECRET, TELEGRAM
 from tests.chats import Telegram
 from tests.servers import once
@@ -73,31 +72,14 @@ def test_the_address_is_that_of_who_may_read_it(
 
 # --------------------------------------------------------------------------------------------------- length
 
-text = st.one_of(
-    st.text(max_size=40),
-    st.sampled_from(
-        ["👩‍👩‍👧‍👦", "🇪🇺", "e\u0301", "שלום", "@everyone", "**a**", "<b>", "&amp;", "</b>", "\u202e", "&lt;", ";"]
-    ),
-)
-
-
-@given(st.lists(st.tuples(text, st.sampled_from(["", "b", "i", "code"])), max_size=8))
-def test_a_message_is_as_long_as_what_is_left_of_it_when_it_was_read(parts: list[tuple[str, str]]) -> None:
-    import html
-
-    plain = "".join(words for words, _ in parts).encode("utf-16-le", "replace").decode("utf-16-le")
-    written = "".join(f"<{tag}>{html.escape(words)}</{tag}>" if tag else html.escape(words) for words, tag in parts)
-
-    assert shown_length(written) == len(plain.strip().encode("utf-16-le")) // 2
-
 
 @pytest.mark.parametrize("unit", ["x", "é", "\U0001f600", "<b>&lt;</b>"])
 def test_the_limit_is_counted_as_telegram_counts(tmp_path: Path, unit: str) -> None:
-    each = shown_length(unit)
+    each = telegram(unit)
     with Telegram() as server:
         channel = TELEGRAM.channel(server, tmp_path)
         fits = unit * (4096 // each)
-        assert shown_length(fits) == 4096
+        assert telegram(fits) == 4096
         EXECUTOR.apply(TELEGRAM.action(fits), channel)
         with pytest.raises(RelmanError, match="message is too long") as caught:
             EXECUTOR.apply(TELEGRAM.action(fits + "x" * 4096), channel)

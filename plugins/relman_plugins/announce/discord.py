@@ -126,10 +126,10 @@ class DiscordExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post to the Discord channel of news (321 characters)`."""
+        """`post to the Discord channel of news, as “stable-20260705”`."""
         title = printable(action.payload.get("thread_name"))
         where = f", as “{title}”" if title else ""
-        return f"post to the Discord channel of `{action.channel}`{where} ({len(action.text('text')):,} characters)"
+        return f"post to the Discord channel of `{action.channel}`{where}"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """A webhook cannot look around in its channel."""

@@ -132,8 +132,8 @@ class SlackExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post to the Slack channel of news (321 characters)`."""
-        return f"post to the Slack channel of `{action.channel}` ({len(action.text('text')):,} characters)"
+        """`post to the Slack channel of news`."""
+        return f"post to the Slack channel of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """Look for our key in the channel's history, back to when the newest image was built."""

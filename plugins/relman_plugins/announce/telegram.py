@@ -5,7 +5,6 @@ A message carries no key of ours, and a bot cannot read what it has posted: wher
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ from relman_plugins.announce.answers import body, check, fields, printable, unde
 from relman_plugins.announce.texts import rendered, text_sha256
 
 LIMIT = 4096
-"""Of a message, "after entities parsing" (sendMessage): without tags. Counted in UTF-16 units, as entities are."""
+"""Of a message, "after entities parsing" (sendMessage): without tags, in units of UTF-16, as entities are counted."""
 
 WITHDRAWN = "<b>Withdrawn.</b> This announcement no longer stands."
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,200}")
@@ -67,7 +66,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     for settings in context.settings(TelegramSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
-        text = rendered(context, settings, format="telegram", limit=settings.limit, measure=shown_length)
+        text = rendered(context, settings, format="telegram", limit=settings.limit, measure="telegram")
         yield Action(
             kind="telegram",
             stage=Stage.ANNOUNCE,
@@ -77,12 +76,6 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             required=settings.required,
             payload={"text": text, **({"reply_to": earlier.remote_id} if earlier and earlier.remote_id else {})},
         )
-
-
-def shown_length(text: str) -> int:
-    """UTF-16 units of what is left of Telegram's HTML without its tags and entities."""
-    shown = html.unescape(re.sub(r"<[^<>]*>", "", text)).strip()
-    return len(shown.encode("utf-16-le", "replace")) // 2
 
 
 @hookimpl
@@ -98,8 +91,8 @@ class TelegramExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post in the Telegram chat of news (321 of 4,096 characters)`."""
-        return f"post in the Telegram chat of `{action.channel}` ({shown_length(action.text('text')):,} characters)"
+        """`post in the Telegram chat of news`."""
+        return f"post in the Telegram chat of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """A bot cannot read what is in a chat."""

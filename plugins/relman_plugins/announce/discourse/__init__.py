@@ -38,6 +38,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             payload |= {"text": _text(context, settings, None, below=marker(key)), "reply_to": earlier.remote_id}
         else:
             payload["text"] = _text(context, settings, earlier)
+        # the core notes what a renderer's text measures; this one has more around it
+        payload["measured"] = {"size": len(str(payload["text"])), "limit": settings.limit, "by": "characters"}
         yield Action(
             kind="discourse",
             stage=Stage.ANNOUNCE,
@@ -74,12 +76,12 @@ def _text(context: ActionsContext, settings: DiscourseSettings, earlier: Receipt
             f"channel `{settings.name or settings.type}`: {settings.limit} characters have no room for a post",
             hint="`limit` in its table is what a post of this forum may have",
         ) from error
-    return above + _quiet(whole).rstrip() + below
+    return above + _quiet(whole) + below
 
 
 def _quiet(notes: str) -> str:
     """Notes in which nobody is mentioned: who has a name in a repository may be another on a forum."""
-    return _AT.sub(lambda found: found[0] + _JOINER * (not found[0].startswith("http")), notes)
+    return _AT.sub(lambda found: found[0] + _JOINER * (not found[0].startswith("http")), notes.rstrip())
 
 
 @hookimpl

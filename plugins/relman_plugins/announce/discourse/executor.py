@@ -27,9 +27,8 @@ class DiscourseExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post “Bluefin stable” to the forum of news (12,345 characters)`."""
-        size = len(action.text("text"))
-        return f"post “{printable(action.text('title'))}” to the forum of `{action.channel}` ({size:,} characters)"
+        """`post “Bluefin stable” to the forum of news`."""
+        return f"post “{printable(action.text('title'))}” to the forum of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """The reply with our mark, the topic with our external id, or the post that waits for a moderator."""
