@@ -455,14 +455,18 @@ class Lifecycle:
         plan = announcing.require_made(record, self.instruments.plan_of(record), new=new)
         stream = self.config.stream(plan.stream)
         planned = {action.channel for action in plan.actions}
-        added = [one for one in self.config.channels if one.applies(stream.name) and one.name not in planned]
-        silent = plan.rollback is not None or not new
+        added = tuple(
+            one
+            for one in self.config.channels
+            if new and not plan.rollback and one.applies(stream.name) and one.name not in planned
+            if not channels or one.name in channels
+        )
         actions: tuple[Action, ...] = ()
-        if today or (added and not silent):
-            release = self.instruments.resolver.pinned(plan)
+        if today or added:
+            release = announcing.made_again(plan, self.config, self.instruments.resolver.pinned)
             changelog = announcing.with_note(plan.changelog, note)
             renderer = self.renderer(changelog, plan.id, overrides=plan.overrides, withdrawn=announcing.banner(record))
-            channels_now = self.config.channels if today else tuple(added)
+            channels_now = self.config.channels if today else added
             actions = self._actions(release, changelog, renderer, replace(self.config, channels=channels_now))
         return plan, announcing.posts_of(plan, record, stages, actions, channels)
 

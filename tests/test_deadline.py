@@ -15,8 +15,10 @@ from relman.config import ChannelTable
 from relman.deadline import Deadline
 from relman.errors import AnswerLost, Passing
 from relman.http import Client, Retry
+from relman.model.record import ReceiptState, RecordState
+from relman.testing import MemoryRegistry
 from tests.servers import Asked, Reply, Scripted
-from tests.walking import MONDAY
+from tests.walking import MONDAY, World
 
 ENDLESS = 200
 """Bytes that a drip would take ten times the limit for."""
@@ -169,3 +171,43 @@ def test_who_answers_in_time_is_not_disturbed(client: Client, tmp_path: Path) ->
 
     assert isinstance(acting, ReadingChannel)
     assert threading.active_count() < 50
+
+
+TWO = """\
+[changelog]
+commits = {{ required = false }}
+
+[[variants]]
+name = "os"
+
+[streams.stable]
+tags = ["stable"]
+versions = ["stable-{{date}}"]
+
+[[announce]]
+type = "webhook"
+name = "dead"
+url = "{dead}"
+timeout = "1s"
+
+[[announce]]
+type = "webhook"
+name = "alive"
+url = "{alive}"
+"""
+
+
+def test_a_dead_service_lets_the_others_have_their_turn(tmp_path: Path) -> None:
+    world = World(tmp_path, MemoryRegistry())
+    with dripping(*DRIPS["headers"]) as (dead, sent), Scripted(lambda asked: Reply(204)) as alive:
+        world.configure(TWO.format(dead=dead, alive=alive.url))
+        world.push("os", "stable", "stable-20260705")
+        with world.walk() as walk:
+            record, outcome = walk.apply(walk.plan(walk.config.stream("stable")), lambda action, receipt: None)
+
+        assert outcome
+        assert [receipt.state for receipt in outcome.receipts] == [ReceiptState.UNKNOWN, ReceiptState.DONE]
+        assert "took longer than 1 s in all" in (outcome.receipts[0].detail or "")
+        assert record.state is RecordState.FINISHED
+        assert (len(alive.asked), len(sent)) == (1, 1)
+        assert sent[0] < ENDLESS

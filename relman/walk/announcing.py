@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from relman.boundary import guarded
 from relman.config import Config
 from relman.documents.reading import canonical
-from relman.errors import AnswerLost, ConfigError, Passing, PluginError, RelmanError, UsageError
+from relman.errors import AnswerLost, ConfigError, NotFound, Passing, PluginError, RelmanError, UsageError
 from relman.hookspecs import Executor, Slot
 from relman.ledger.protocol import Session
 from relman.model.changelog import Changelog, Section
@@ -95,6 +95,18 @@ def with_note(changelog: Changelog, note: str | None) -> Changelog:
         return changelog
     own = Section(NOTE, 0, "From the maintainers", note)
     return replace(changelog, sections=(own, *(section for section in changelog.sections if section.id != NOTE)))
+
+
+def made_again(plan: Plan, config: Config, pinned: Callable[[Plan], Release]) -> Release:
+    """The release of ``plan``, to write posts about. Raises `NotFound` where its images, or a variant, are gone."""
+    hint = "what was planned can be posted all the same: `--channel NAME`"
+    configured = {variant.name for variant in config.variants}
+    if gone := [variant.name for variant in plan.variants if variant.name not in configured]:
+        raise NotFound(f"{config.where} has no variant `{gone[0]}` any more: nothing new can be written", hint=hint)
+    try:
+        return pinned(plan)
+    except NotFound as error:
+        raise NotFound(f"{error.message}: nothing new can be written about it", hint=hint) from error
 
 
 def banner(record: Record) -> Banner | None:

@@ -158,6 +158,48 @@ def test_two_at_once_post_once(workshop: Workshop, hook: Hook) -> None:
     assert receipt(project, "webhook:hook")["state"] == "done"
 
 
+def test_killed_while_it_announces_it_is_unknown_and_never_sent_twice(workshop: Workshop, hook: Hook) -> None:
+    hook.next = lambda: Reply(400)
+    project = released(workshop, hook.table)
+    began, go_on = Event(), Event()
+
+    def slow() -> Reply:
+        began.set()
+        go_on.wait(30)
+        return Reply(204)
+
+    hook.next = slow
+    process = project.start("announce", VERSION, "--yes")
+    try:
+        assert began.wait(30)
+        process.kill()
+        process.wait(30)
+    finally:
+        go_on.set()
+    hook.next = lambda: Reply(204)
+
+    again = project.relman("announce", VERSION, "--yes")
+
+    assert "warning: `webhook:hook` is unknown" in again.stderr
+    assert len(hook.asked) == 2
+    assert project.record["state"] == "finished"
+    project.relman("announce", VERSION, "--yes", "--posted")
+    assert receipt(project, "webhook:hook")["state"] == "done"
+
+
+def test_where_the_images_are_gone_what_was_planned_is_posted_all_the_same(workshop: Workshop, hook: Hook) -> None:
+    hook.next = lambda: Reply(400)
+    project = released(workshop, hook.table)
+    project.add(NEWS)
+    shutil.move(project.folder / "images", project.folder / "elsewhere")
+    hook.next = lambda: Reply(204)
+
+    assert "`--channel NAME`" in project.relman("announce", VERSION, "--yes", code=1).stderr
+    project.relman("announce", VERSION, "--yes", "--channel", "hook")
+
+    assert receipt(project, "webhook:hook")["state"] == "done"
+
+
 # ------------------------------------------------------------------------------------------ an end nobody knows
 
 
