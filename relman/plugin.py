@@ -13,6 +13,7 @@ from relman.errors import (
     RelmanError,
     StalePlan,
     Unequipped,
+    UsageError,
 )
 from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import (
@@ -98,6 +99,7 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "UsageError",
     "Web",
     "attach",
     "attached_contents",

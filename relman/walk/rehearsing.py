@@ -40,4 +40,6 @@ def fault_of(error: RelmanError, channel: str, where: str) -> Fault | None:
     """What `relman check` says of a post that could not be made; `None` where this machine lacks what it takes."""
     if isinstance(error, Unequipped):
         return None
-    return Fault(where, None, f"channel `{channel}`: {error.message}", error.hint)
+    who = f"channel `{channel}`"
+    message = error.message if error.message.startswith(who) else f"{who}: {error.message}"
+    return Fault(where, None, message, error.hint)
