@@ -37,6 +37,7 @@ from relman.hookspecs import (
 )
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
+from relman.redaction import redact
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
@@ -97,5 +98,6 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "redact",
     "run_program",
 ]
