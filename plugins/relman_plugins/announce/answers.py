@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from relman.model.plan import Action
 from relman.plugin import AnswerLost, HttpResponse, Passing, RelmanError, Unequipped, redact
 
 LONGEST = 200
@@ -37,7 +39,7 @@ def whole(value: object) -> int | None:
 
 
 def printable(words: object) -> str:
-    """``words`` as one line that can do nothing to a terminal, cut. Secrets are masked first: half of one is one, too."""
+    """``words`` as one line that can do nothing to a terminal, cut. Secrets go first: half of one is one, too."""
     text = redact(words[:LONGEST_READ]) if isinstance(words, str) else ""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
@@ -68,6 +70,11 @@ def check(response: HttpResponse, who: str, words: str, *, hint: str | None = No
     if 300 <= status < 400:
         raise RelmanError(saying, hint="its address redirects elsewhere: write where it leads to")
     raise RelmanError(saying, hint=hint)
+
+
+def text_sha256(action: Action) -> str:
+    """The hash of what is posted, for its receipt."""
+    return hashlib.sha256(action.text("text").encode()).hexdigest()
 
 
 def surviving(text: str) -> str:

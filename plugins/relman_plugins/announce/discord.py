@@ -5,7 +5,6 @@ A message of a webhook can be read by its number alone: where an answer is lost,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +33,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, surviving
+from relman_plugins.announce.answers import body, check, fields, printable, surviving, text_sha256
 
 LIMIT = 2000
 """Characters of a message. The service counts code points (discord/discord-api-docs#1315), and so does Python."""
@@ -112,7 +111,7 @@ def _thread_name(rendered: str, channel: str) -> str:
     line = " ".join(rendered.split())
     if not 1 <= len(line) <= THREAD_NAME:
         raise ConfigError(
-            f"channel `{channel}`: the `thread_name` is {len(line)} characters long, and Discord takes 1 to {THREAD_NAME}",
+            f"channel `{channel}`: the `thread_name` has {len(line)} characters, and Discord takes 1 to {THREAD_NAME}",
             hint='a shorter one is `thread_name = "{{ version }}"`',
         )
     return line
@@ -150,26 +149,25 @@ class DiscordExecutor:
                 content[name] = value
         earlier = _POSTED.fullmatch(str(action.payload.get("reply_to", "")))
         thread = hook.thread or (earlier[2] if earlier else None)
-        response = None
-        if thread:
-            response = hook.send(writer, "POST", "", content, wait="true", thread_id=thread)
-            if not hook.thread and _code(response) == _UNKNOWN_CHANNEL:
-                response = None
-        if response is None:
-            if name := action.payload.get("thread_name"):
-                content |= {"thread_name": name, **({"applied_tags": list(settings.tags)} if settings.tags else {})}
+        response = hook.send(writer, "POST", "", content, wait="true", thread_id=thread) if thread else None
+        if response is None or (not hook.thread and _code(response) == _UNKNOWN_CHANNEL):
+            if title := action.payload.get("thread_name"):
+                content |= {"thread_name": title, **({"applied_tags": list(settings.tags)} if settings.tags else {})}
             response = hook.send(writer, "POST", "", content, wait="true")
         _check(response, hook)
-        sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
         if response.status == 204:
             detail = "accepted without a number, so that it can be neither changed nor taken back"
-            return Receipt.of(action, ReceiptState.DONE, sha256=sha256, detail=detail)
+            return Receipt.of(action, ReceiptState.DONE, sha256=text_sha256(action), detail=detail)
         message, channel = _numbers(fields(response), "id", "channel_id")
         if message is None:
             raise AnswerLost(f"{hook} answered {response.status} without the message's number")
         inside = f" {channel}" if channel and channel != about.get("channel_id") else ""
         return Receipt.of(
-            action, ReceiptState.DONE, remote_id=f"{message}{inside}", url=_address(about, channel, message), sha256=sha256
+            action,
+            ReceiptState.DONE,
+            remote_id=f"{message}{inside}",
+            url=_address(about, channel, message),
+            sha256=text_sha256(action),
         )
 
     def verify(self, action: Action, receipt: Receipt, reader: ChannelReader) -> None:
@@ -194,8 +192,9 @@ class DiscordExecutor:
         content = _content(action.text("text"), writer.settings(DiscordSettings), flags=False)
         response = hook.send(writer, "PATCH", path, content, **query)
         _check(response, hook)
-        sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
-        return Receipt.of(action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=sha256)
+        return Receipt.of(
+            action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=text_sha256(action)
+        )
 
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """`DELETE …/messages/{id}`; one that is gone is what was asked for."""
@@ -257,6 +256,12 @@ def _about(hook: _Webhook, reader: ChannelReader) -> Mapping[str, str]:
     about = fields(response)
     guild, channel = _numbers(about, "guild_id", "channel_id")
     return {name: value for name, value in (("guild_id", guild), ("channel_id", channel)) if value}
+
+
+def _address(about: Mapping[str, str], channel: str | None, message: str) -> str | None:
+    """Where people who may see the channel read it; `None` where the webhook does not tell its server."""
+    guild, channel = about.get("guild_id"), channel or about.get("channel_id")
+    return f"https://discord.com/channels/{guild}/{channel}/{message}" if guild and channel else None
 
 
 def _content(text: str, settings: DiscordSettings, *, flags: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ finds the topic by it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +33,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, https, printable, surviving, under, whole
+from relman_plugins.announce.answers import body, check, fields, https, printable, surviving, text_sha256, under, whole
 
 LIMIT = 32_000
 """Characters of a post, by default: a forum may set another (`max post length`), and tells only its admins."""
@@ -185,8 +184,9 @@ class DiscourseExecutor:
         title = action.text("title")
         response = forum.send(writer, "PUT", f"/t/-/{topic}.json", {"title": title, "topic": {"title": title}})
         forum.check(response)
-        sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
-        return Receipt.of(action, ReceiptState.DONE, remote_id=current.remote_id, url=current.url, sha256=sha256)
+        return Receipt.of(
+            action, ReceiptState.DONE, remote_id=current.remote_id, url=current.url, sha256=text_sha256(action)
+        )
 
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """Delete the topic; where the user may not, the post says that it is withdrawn."""
@@ -203,9 +203,7 @@ class DiscourseExecutor:
             limit = writer.settings(DiscourseSettings).limit
             _revise(forum, writer, post, text if len(text) <= limit else WITHDRAWN, "The announcement was withdrawn.")
             detail = "the user may not delete topics: the post says that it is withdrawn"
-            return Receipt.of(
-                action, ReceiptState.DONE, remote_id=current.remote_id, url=current.url, detail=detail
-            )
+            return Receipt.of(action, ReceiptState.DONE, remote_id=current.remote_id, url=current.url, detail=detail)
         forum.check(response)
         return Receipt.of(action, ReceiptState.DONE, detail="deleted")
 
@@ -317,15 +315,13 @@ def _waiting(forum: _Forum, action: Action, reader: ChannelReader) -> Receipt | 
 
 
 def _pending(action: Action, state: ReceiptState) -> Receipt:
-    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
-    return Receipt.of(action, state, sha256=sha256, detail="accepted; it waits for a moderator")
+    return Receipt.of(action, state, sha256=text_sha256(action), detail="accepted; it waits for a moderator")
 
 
 def _receipt(action: Action, state: ReceiptState, forum: _Forum, topic: int, post: int, slug: object) -> Receipt:
     between = f"{slug}/" if isinstance(slug, str) and _SLUG.fullmatch(slug) else ""
-    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
     url = https(f"{forum.address}/t/{between}{topic}")
-    return Receipt.of(action, state, remote_id=f"{topic} {post}", url=url, sha256=sha256)
+    return Receipt.of(action, state, remote_id=f"{topic} {post}", url=url, sha256=text_sha256(action))
 
 
 def _numbers(receipt: Receipt, forum: _Forum) -> tuple[str, str]:

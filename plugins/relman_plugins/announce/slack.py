@@ -6,7 +6,6 @@ tells nothing else: what was posted by one is neither found nor changed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -32,7 +31,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, under
+from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under
 
 LIMIT = 4000
 """Characters of a message. Slack cuts at 40,000, and shows what has more than 4,000 as several messages."""
@@ -191,7 +190,9 @@ class SlackExecutor:
         _refuse(answer, action, "chat.postMessage")
         channel, ts = answer.get("channel"), answer.get("ts")
         if not _POSTED.fullmatch(f"{channel} {ts}"):
-            raise AnswerLost(f"chat.postMessage of channel `{action.channel}` was answered without the message's number")
+            raise AnswerLost(
+                f"chat.postMessage of channel `{action.channel}` was answered without the message's number"
+            )
         return _receipt(action, writer, ReceiptState.DONE, str(channel), str(ts))
 
     def verify(self, action: Action, receipt: Receipt, reader: ChannelReader) -> None:
@@ -214,8 +215,9 @@ class SlackExecutor:
         if posted is None or writer.settings(SlackSettings).token is None:
             return None
         _update(action, writer, posted[1], posted[2], action.text("text"))
-        sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
-        return Receipt.of(action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=sha256)
+        return Receipt.of(
+            action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=text_sha256(action)
+        )
 
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """`chat.delete`; where the workspace lets nobody delete, the message says that it is withdrawn."""
@@ -246,9 +248,8 @@ def _by_webhook(action: Action, writer: ChannelWriter, message: Mapping[str, obj
     check(response, who, body(response), hint=hint if response.status in (403, 404, 410) else None)
     if response.content.strip() != b"ok":
         raise AnswerLost(f"{who} answered {response.status}, and not `ok`: {body(response)}")
-    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
     detail = "a webhook tells no number, so that it can be neither changed nor taken back"
-    return Receipt.of(action, ReceiptState.DONE, sha256=sha256, detail=detail)
+    return Receipt.of(action, ReceiptState.DONE, sha256=text_sha256(action), detail=detail)
 
 
 def _metadata(action: Action) -> dict[str, object]:
@@ -261,9 +262,8 @@ def _is_ours(message: object, action: Action) -> bool:
 
 
 def _receipt(action: Action, reader: ChannelReader, state: ReceiptState, channel: str, ts: str) -> Receipt:
-    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
     url = _permalink(action, reader, channel, ts)
-    return Receipt.of(action, state, remote_id=f"{channel} {ts}", url=url, sha256=sha256)
+    return Receipt.of(action, state, remote_id=f"{channel} {ts}", url=url, sha256=text_sha256(action))
 
 
 def _permalink(action: Action, reader: ChannelReader, channel: str, ts: str) -> str | None:
@@ -299,7 +299,7 @@ def _ask(action: Action, reader: ChannelReader, method: str, query: Mapping[str,
 
 
 def _tell(action: Action, writer: ChannelWriter, method: str, message: Mapping[str, object]) -> Mapping[str, Any]:
-    """The answer of a method that changes something, `"ok": false` included. Raises `AnswerLost` for none of Slack's."""
+    """The answer of a method that changes something, `"ok": false` included. Raises `AnswerLost` for another."""
     settings = writer.settings(SlackSettings)
     token = writer.reveal(settings.token)
     response = writer.send(

@@ -5,7 +5,6 @@ A message carries no key of ours, and a bot cannot read what it has posted: wher
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import re
@@ -30,7 +29,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, under, whole
+from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under, whole
 
 LIMIT = 4096
 """Of a message, "after entities parsing" (sendMessage): without tags. Counted in UTF-16 units, as entities are."""
@@ -136,8 +135,9 @@ class TelegramExecutor:
             return None
         content = _content(action.text("text"), writer.settings(TelegramSettings))
         _call(action, writer, "editMessageText", {**posted, **content}, fine="message is not modified")
-        sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
-        return Receipt.of(action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=sha256)
+        return Receipt.of(
+            action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, sha256=text_sha256(action)
+        )
 
     def undo(self, action: Action, receipt: Receipt, writer: ChannelWriter) -> Receipt | None:
         """`deleteMessage`; after 48 hours, when Telegram refuses that, the message says that it is withdrawn."""
@@ -150,9 +150,7 @@ class TelegramExecutor:
             content = _content(WITHDRAWN, writer.settings(TelegramSettings))
             _call(action, writer, "editMessageText", {**posted, **content}, fine="message is not modified")
             detail = "Telegram deletes nothing so old: the message says that it is withdrawn"
-            return Receipt.of(
-                action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, detail=detail
-            )
+            return Receipt.of(action, ReceiptState.DONE, remote_id=receipt.remote_id, url=receipt.url, detail=detail)
         return Receipt.of(action, ReceiptState.DONE, detail="deleted")
 
 
@@ -235,9 +233,8 @@ def _receipt(action: Action, result: Mapping[str, Any]) -> Receipt:
     chat, message = whole(under(result, "chat", "id")), whole(result.get("message_id"))
     if chat is None or message is None or message < 0:
         raise AnswerLost(f"sendMessage of channel `{action.channel}` was answered without the message's number")
-    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
     url = _address(chat, message, result["chat"])
-    return Receipt.of(action, ReceiptState.DONE, remote_id=f"{chat} {message}", url=url, sha256=sha256)
+    return Receipt.of(action, ReceiptState.DONE, remote_id=f"{chat} {message}", url=url, sha256=text_sha256(action))
 
 
 def _address(chat: int, message: int, described: Mapping[str, Any]) -> str | None:
