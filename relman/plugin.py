@@ -38,6 +38,7 @@ from relman.hookspecs import (
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
 from relman.redaction import redact
+from relman.redaction import register as conceal
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
@@ -90,6 +91,7 @@ __all__ = [
     "attach",
     "attached_contents",
     "checkout_at",
+    "conceal",
     "copy_evidence",
     "embedded_contents",
     "first_missing",

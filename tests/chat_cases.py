@@ -43,9 +43,7 @@ class Case:
         """What is announced."""
         target = f"{self.type}:news"
         payload = {"text": self.text if text is None else text, **self.payload, **more}
-        return Action(
-            self.type, Stage.ANNOUNCE, action_key(RELEASE, target), target, channel="news", payload=payload
-        )
+        return Action(self.type, Stage.ANNOUNCE, action_key(RELEASE, target), target, channel="news", payload=payload)
 
     def channel(self, server: Chat, folder: Path, *, http: Client | None = None, **table: object) -> Channel:
         """What the executor acts with."""

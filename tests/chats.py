@@ -142,9 +142,7 @@ class Discord(Chat):
         if 1 <= len(body["content"]) <= 2000:
             return None
         wrong = {"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}
-        return said(
-            {"message": "Invalid Form Body", "code": 50035, "errors": {"content": {"_errors": [wrong]}}}, 400
-        )
+        return said({"message": "Invalid Form Body", "code": 50035, "errors": {"content": {"_errors": [wrong]}}}, 400)
 
 
 # ---------------------------------------------------------------------------------------------------- Slack

@@ -296,7 +296,7 @@ def _content(action: Action) -> dict[str, object]:
 
 
 def _is_ours(event: object, action: Action, account: str) -> bool:
-    return under(event, "sender") == account and under(event, "content", KEY) == action.key
+    return bool(under(event, "sender") == account and under(event, "content", KEY) == action.key)
 
 
 def _receipt(action: Action, state: ReceiptState, room: str, event: str) -> Receipt:
