@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from relman.config.channels import read_table
 from relman.errors import RelmanError
 from relman.hookspecs import HttpResponse
 from relman.http import Client
+from relman.mail import MailServer, hand_in
 from relman.settings import ChannelSettings
 from relman.web import response, revealed
 
@@ -68,6 +69,10 @@ class Channel(ReadingChannel):
     def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """One request that may change something; sent again only where it was surely not carried out."""
         return response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
+
+    def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
+        """Hand a mail in, within the channel's time limit."""
+        return hand_in(server, sender, recipients, message, seconds=self._timeout)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""

@@ -13,7 +13,7 @@ plugin and the hook (in `relman_gates` it closes the gate instead). A hook is ca
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import pluggy
 from pydantic import BaseModel
 
+from relman.mail import MailServer
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
@@ -421,6 +422,14 @@ class ChannelWriter(ChannelReader, Protocol):
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
+
+    def mail(
+        self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /
+    ) -> Mapping[str, str]:
+        """Hand a mail in; answers with the recipients that the server refused, and why, where it took others.
+
+        Raises `AnswerLost` where it was sent and no answer came, `Passing` and `RelmanError` where it was not taken.
+        """
 
     def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file by what ``change`` makes of it, with no other run in between.

@@ -35,6 +35,7 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.mail import MailServer
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
 from relman.redaction import redact
@@ -71,6 +72,7 @@ __all__ = [
     "ImageUnderRead",
     "KnownIssue",
     "KnownIssues",
+    "MailServer",
     "Malformed",
     "Manifest",
     "NotFound",

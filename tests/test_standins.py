@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from tests.servers import once
 from tests.standins import faults
 from tests.standins.certificates import certified
 from tests.standins.discord import Discord
+from tests.standins.discourse import Discourse
 from tests.standins.github import BODY, GitHub
+from tests.standins.gitlab import GitLab
+from tests.standins.mastodon import Mastodon
+from tests.standins.slack import CHANNEL, Slack
 from tests.standins.telegram import Telegram
 
 JSON = {"content-type": "application/json"}
@@ -46,6 +51,9 @@ def encoded(document: object) -> bytes:
         ("slack", "POST /chat.postMessage", JSON, {"channel": "C", "blocks": "[]"}, ["'[]' is not of type 'array'"]),
         ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": ""}, ["'' should be non-empty"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "category": "1"}, ["'1' is not of type 'integer'"]),
+        ("gitlab", "POST /projects/a%2Fb/releases", JSON, {"tag_name": "v", "body": ""}, ["'body' was unexpected"]),
+        ("gitlab", "PUT /projects/1/packages/generic/n/v/a%20b", {}, "x", ["path `file_name`"]),
+        ("mastodon", "POST /api/v1/statuses", JSON, {"status": "x", "visibility": "all"}, ["'all' is not one of"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "topics": 1}, ["'topics' was unexpected"]),
     ],
 )  # fmt: skip
@@ -243,3 +251,178 @@ def test_telegram_keeps_what_a_bot_may_post_and_measures_what_is_read() -> None:
         assert call("sendMessage", chat_id="@other", text="v1")["description"] == "Bad Request: chat not found"
         assert httpx2.post(f"{telegram.url}/bot1:x/getMe").status_code == 401
         assert call("getMe")["result"]["is_bot"]
+
+
+# ------------------------------------------------------------------------------------------------- Slack
+
+
+def test_slack_says_no_with_200_and_keeps_metadata_for_who_asks() -> None:
+    with Slack() as slack, httpx2.Client(headers={"Authorization": f"Bearer {slack.token}"}) as client:
+
+        def call(method: str, **said: object) -> Any:
+            return client.post(f"{slack.url}/api/{method}", json=said).json()
+
+        key = {"event_type": "relman", "event_payload": {"key": "composed"}}
+        first = call("chat.postMessage", channel=CHANNEL, text="v1", metadata=key)
+        call("chat.postMessage", channel=CHANNEL, text="details", thread_ts=first["ts"])
+        call("chat.postMessage", channel=CHANNEL, markdown_text="**v2**")
+        history = f"{slack.url}/api/conversations.history?channel={CHANNEL}"
+        assert [found["text"] for found in client.get(history).json()["messages"]] == ["**v2**", "v1"]
+        assert "metadata" not in client.get(history).json()["messages"][1]
+        found = client.get(f"{history}&include_all_metadata=true&limit=1&latest={first['ts']}&inclusive=true").json()
+        assert ([item["metadata"] for item in found["messages"]], found["has_more"]) == ([key], False)
+        assert call("chat.update", channel=CHANNEL, ts=first["ts"], text="v1, corrected")["text"] == "v1, corrected"
+        link = client.get(f"{slack.url}/api/chat.getPermalink?channel={CHANNEL}&message_ts={first['ts']}").json()
+        assert link["permalink"].endswith(first["ts"].replace(".", ""))
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["ok"]
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["error"] == "message_not_found"
+        assert call("chat.postMessage", channel="C9", text="v1")["error"] == "channel_not_found"
+        assert call("chat.postMessage", channel=CHANNEL)["error"] == "no_text"
+        wrong = httpx2.post(f"{slack.url}/api/chat.postMessage", json={"channel": CHANNEL, "text": "v1"})
+        assert (wrong.status_code, wrong.json()["error"]) == (200, "not_authed")
+        assert [post.get("text") for post in slack.posts] == ["details", None]
+        assert client.get(f"{slack.url}/api/auth.test").json()["user"] == "relman"
+
+
+def test_an_incoming_webhook_of_slack_answers_in_words() -> None:
+    with Slack() as slack:
+        assert httpx2.post(slack.webhook, json={"text": "v1"}).text == "ok"
+        assert httpx2.post(slack.webhook, json={}).status_code == 400
+        assert httpx2.post(f"{slack.webhook}x", json={"text": "v1"}).status_code == 404
+        assert [post["text"] for post in slack.posts] == ["v1"]
+
+
+# --------------------------------------------------------------------------------------------- Discourse
+
+
+def test_discourse_has_one_topic_for_each_external_id_and_title() -> None:
+    title, raw = "Version 1 of the system", "The first version is here, at last."
+    with Discourse() as forum:
+        headers = {"Api-Key": forum.key, "Api-Username": forum.username}
+        with httpx2.Client(headers=headers, base_url=forum.url, follow_redirects=True) as client:
+            said = {"title": title, "raw": raw, "category": 5, "tags": ["release"], "external_id": "relman-v1"}
+            made = client.post("/posts.json", json=said).json()
+            again = client.post("/posts.json", json={**said, "title": f"{title} again"})
+            assert (again.status_code, again.json()["errors"]) == (422, ["External has already been taken"])
+            again = client.post("/posts.json", json={**said, "external_id": "other"})
+            assert again.json()["errors"] == ["Title has already been used"]
+            assert client.get("/t/external_id/nothing.json").status_code == 404
+            found = client.get("/t/external_id/relman-v1.json")
+            assert (found.history[0].status_code, found.json()["id"]) == (301, made["topic_id"])
+            assert found.url.path == f"/t/{made['topic_slug']}/{made['topic_id']}.json"
+            assert found.json()["post_stream"]["posts"][0]["id"] == made["id"]
+            post = {"raw": f"{raw} Corrected.", "edit_reason": "a slip"}
+            assert client.put(f"/posts/{made['id']}.json", json={"post": post}).json()["post"]["version"] == 2
+            assert (
+                client.put(f"/t/-/{made['topic_id']}.json", json={"topic": {"title": f"{title}!"}}).status_code == 200
+            )
+            assert client.post("/posts.json", json={"topic_id": made["topic_id"], "raw": raw}).status_code == 200
+            assert [(t.title, t.raw, t.tags, len(t.replies)) for t in forum.topics] == [
+                (f"{title}!", post["raw"], ["release"], 1)
+            ]
+            assert client.get(f"/posts/{made['id']}.json").json()["raw"] == post["raw"]
+            assert client.post("/posts.json", json={**said, "category": 9}).status_code == 422
+            assert client.post("/posts.json", json={"title": "short", "raw": "short"}).status_code == 422
+            assert client.delete(f"/t/{made['topic_id']}.json").status_code == 200
+            assert client.get("/t/external_id/relman-v1.json").status_code == 404
+            assert client.post("/posts.json", json=said).json()["errors"] == ["External has already been taken"]
+        assert httpx2.post(f"{forum.url}/posts.json", json={"raw": raw}).status_code == 403
+        assert forum.topics == []
+
+
+# ---------------------------------------------------------------------------------------------- Mastodon
+
+
+def test_mastodon_takes_a_key_once_within_an_hour() -> None:
+    with Mastodon() as mastodon:
+        headers = {"Authorization": f"Bearer {mastodon.token}"}
+        with httpx2.Client(headers=headers, base_url=mastodon.url) as client:
+
+            def post(**said: object) -> httpx2.Response:
+                return client.post("/api/v1/statuses", json=said, headers={"Idempotency-Key": "composed"})
+
+            first = post(status="v1 is out: https://example.invalid/v1").json()
+            assert post(status="v1 is out: https://example.invalid/v1").json()["id"] == first["id"]
+            mastodon.now += timedelta(hours=1)
+            reply = post(status="and more", in_reply_to_id=first["id"], visibility="unlisted").json()
+            assert reply["in_reply_to_id"] == first["id"]
+            where = f"/api/v1/statuses/{first['id']}"
+            edited = client.put(where, data={"status": "v1, corrected"}).json()
+            assert (edited["content"], edited["edited_at"] is None) == ("<p>v1, corrected</p>", False)
+            assert client.get(f"{where}/source").json()["text"] == "v1, corrected"
+            me = client.get("/api/v1/accounts/verify_credentials").json()["id"]
+            mine = client.get(f"/api/v1/accounts/{me}/statuses?limit=40&exclude_replies=true").json()
+            assert [status["id"] for status in mine] == [first["id"]]
+            assert client.delete(where).json()["text"] == "v1, corrected"
+            assert client.get(where).status_code == 404
+            assert [status["status"] for status in mastodon.posts] == ["and more"]
+        assert httpx2.post(f"{mastodon.url}/api/v1/statuses", json={"status": "v1"}).status_code == 401
+
+
+def test_mastodon_counts_addresses_and_mentions_by_its_own_measure() -> None:
+    with Mastodon(limit=50, old=True) as mastodon:
+        headers = {"Authorization": f"Bearer {mastodon.token}"}
+
+        def post(text: str) -> int:
+            said = httpx2.post(f"{mastodon.url}/api/v1/statuses", json={"status": text}, headers=headers)
+            return said.status_code
+
+        assert post(f"https://example.invalid/{'x' * 100} {'x' * 26}") == 200
+        assert post(f"https://example.invalid/{'x' * 100} {'x' * 27}") == 422
+        assert post(f"@acme@example.invalid {'x' * 44}") == 200
+        assert post(f"@acme@example.invalid {'x' * 45}") == 422
+        assert post(" ") == 422
+        assert httpx2.get(f"{mastodon.url}/api/v2/instance").status_code == 404
+
+
+# ------------------------------------------------------------------------------------------------ GitLab
+
+
+def test_a_release_of_gitlab_has_links_to_what_lies_in_packages() -> None:
+    with GitLab() as gitlab, httpx2.Client(headers={"PRIVATE-TOKEN": gitlab.token}) as client:
+        project = f"{gitlab.url}/api/v4/projects/acme%2Fos"
+        assert client.post(f"{project}/releases", json={"tag_name": "v/1"}).json()["message"] == "Ref is not specified"
+        gitlab.tags["v/1"] = "a" * 40
+        made = client.post(f"{project}/releases", json={"tag_name": "v/1", "description": "notes"})
+        assert (made.status_code, made.json()["name"]) == (201, "v/1")
+        assert client.post(f"{project}/releases", json={"tag_name": "v/1"}).status_code == 409
+        package = f"{project}/packages/generic/notes/v1/notes.md"
+        kept = client.put(f"{package}?select=package_file", content=b"# v1").json()
+        assert (kept["size"], client.get(package).content) == (4, b"# v1")
+        links = f"{project}/releases/v%2F1/assets/links"
+        link = {"name": "notes.md", "url": package, "direct_asset_path": "/notes.md", "link_type": "other"}
+        added = client.post(links, json=link)
+        assert added.status_code == 201
+        assert client.post(links, json=link).json() == {"message": {"name": ["has already been taken"]}}
+        assert httpx2.get(added.json()["direct_asset_url"], follow_redirects=True).content == b"# v1"
+        assert client.put(f"{links}/{added.json()['id']}", json={"name": "v1.md"}).json()["name"] == "v1.md"
+        shown = client.put(f"{project}/releases/v%2F1", json={"description": "corrected"}).json()
+        assert (shown["description"], [item["name"] for item in shown["assets"]["links"]]) == ("corrected", ["v1.md"])
+        client.post(
+            f"{project}/releases", json={"tag_name": "v2", "ref": "main", "released_at": "2026-06-25T00:00:00Z"}
+        )
+        page = client.get(f"{project}/releases?per_page=1")
+        assert ([item["tag_name"] for item in page.json()], page.headers["X-Next-Page"]) == (["v2"], "2")
+        latest = client.get(f"{project}/releases/permalink/latest", follow_redirects=True).json()
+        assert (latest["tag_name"], latest["upcoming_release"]) == ("v2", True)
+        (found,) = client.get(f"{project}/packages?package_name=notes").json()
+        assert len(client.get(f"{project}/packages/{found['id']}/package_files").json()) == 1
+        assert client.delete(f"{project}/releases/v%2F1").status_code == 200
+        assert ([item["tag_name"] for item in gitlab.releases], len(gitlab.files)) == (["v2"], 1)
+        assert httpx2.post(f"{project}/releases", json={"tag_name": "v3"}).status_code == 401
+        assert client.get(f"{gitlab.url}/api/v4/projects/acme%2Fother").status_code == 404
+
+
+def test_statuses_and_pipelines_of_gitlab_are_what_the_test_said() -> None:
+    with GitLab() as gitlab:
+        project = f"{gitlab.url}/api/v4/projects/1"
+        for state in ("failed", "success"):
+            gitlab.status("a" * 40, "build", state)
+        gitlab.pipeline("a" * 40, "running")
+
+        statuses = f"{project}/repository/commits/{'a' * 40}/statuses"
+        assert [item["status"] for item in httpx2.get(statuses).json()] == ["success"]
+        assert len(httpx2.get(f"{statuses}?all=true").json()) == 2
+        assert [item["status"] for item in httpx2.get(f"{project}/pipelines?sha={'a' * 40}").json()] == ["running"]
+        assert httpx2.get(f"{project}/pipelines?sha={'b' * 40}").json() == []
+        assert httpx2.get(f"{project}/repository/commits/{'a' * 40}").json()["status"] == "running"
