@@ -423,9 +423,7 @@ class ChannelWriter(ChannelReader, Protocol):
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
 
-    def mail(
-        self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /
-    ) -> Mapping[str, str]:
+    def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
         """Hand a mail in; answers with the recipients that the server refused, and why, where it took others.
 
         Raises `AnswerLost` where it was sent and no answer came, `Passing` and `RelmanError` where it was not taken.

@@ -50,7 +50,8 @@ def hand_in(
     """
     if server.login and server.tls == "none" and not _is_loopback(server.host):
         raise ConfigError(
-            f"`{server}` would be told the password in plain text", hint='`tls` is "starttls" or "tls" where one logs in'
+            f"`{server}` would be told the password in plain text",
+            hint='`tls` is "starttls" or "tls" where one logs in',
         )
     log.debug("handing in a mail of %d bytes at %s (%s)", len(message), server, server.tls)
     with _connected(server, seconds) as (smtp, over):

@@ -250,7 +250,9 @@ class Slack(Chat):
 
 # ------------------------------------------------------------------------------------------------- Telegram
 
-_TAGS = frozenset("b strong i em u ins s strike del code pre a tg-spoiler blockquote".split())
+_TAGS = frozenset(
+    ["b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "code", "pre", "a", "tg-spoiler", "blockquote"]
+)
 
 
 class Telegram(Chat):

@@ -167,8 +167,9 @@ def test_links_are_where_their_bytes_are(parts: list[str]) -> None:
     encoded = text.encode()
 
     for facet in plugin.facets(text):
-        place = facet["index"]
-        (feature,) = facet["features"]  # type: ignore[misc]
+        place, features = facet["index"], facet["features"]
         assert isinstance(place, dict)
+        assert isinstance(features, list)
+        (feature,) = features
         assert encoded[place["byteStart"] : place["byteEnd"]].decode() == feature["uri"]
         assert feature["uri"].startswith("http")

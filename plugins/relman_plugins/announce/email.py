@@ -1,7 +1,7 @@
 """Announces by mail: the notes as text and as HTML, with a Message-ID that is the same in every try.
 
-A server cannot be asked what it has taken, so that a lost answer stays unknown. Sent again by a person, the mail has the
-same Message-ID, by which lists and mailboxes tell a repetition.
+A server cannot be asked what it has taken, so that a lost answer stays unknown. Sent again by a person, the mail has
+the same Message-ID, by which lists and mailboxes tell a repetition.
 """
 
 from __future__ import annotations
