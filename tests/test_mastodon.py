@@ -78,7 +78,7 @@ def test_an_answer_that_was_lost_is_settled_by_the_key_and_later_by_the_text(
     hours: int, mastodon: Mastodon, trial: Trial
 ) -> None:
     action, executor = the(trial)
-    mastodon.faults += [nth_write(number, lose) for number in (1, 2, 3)]
+    mastodon.faults.append(nth_write(1, lose, for_ever=True))
     with pytest.raises(AnswerLost):
         executor.apply(action, trial.writer(action))
     mastodon.faults.clear()
@@ -174,7 +174,7 @@ def test_what_the_server_refuses_is_said_and_nothing_is_there_twice(
     fault: object, error: type[RelmanError], mastodon: Mastodon, trial: Trial
 ) -> None:
     action, executor = the(trial)
-    mastodon.faults += [nth_write(number, fault) for number in range(1, 9)]  # type: ignore[arg-type]
+    mastodon.faults.append(nth_write(1, fault, for_ever=True))  # type: ignore[arg-type]
 
     with pytest.raises(error) as caught:
         executor.apply(action, trial.writer(action))

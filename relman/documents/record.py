@@ -15,6 +15,7 @@ from relman.model.gates import GateResult, Override, State
 from relman.model.oci import Digest, Platform
 from relman.model.record import Imported, Lease, Receipt, ReceiptState, Record, RecordedVariant, RecordState, Withdrawal
 from relman.model.rollback import Rollback
+from relman.redaction import redact
 
 RECORD_SCHEMA: Final = "relman.record/1"
 RECORD_LIMIT = 16 * 1024 * 1024
@@ -348,8 +349,8 @@ def receipt_document(receipt: Receipt) -> ReceiptDocument:
         url=None if receipt.url is None else _bounded(receipt.url),
         sha256=receipt.sha256,
     )
-    if receipt.detail is not None:
-        document["detail"] = _bounded(receipt.detail)
+    if receipt.detail is not None:  # the words of a service, which may repeat what it was sent
+        document["detail"] = _bounded(redact(receipt.detail))
     return document
 
 
