@@ -9,9 +9,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from relman.errors import AnswerLost, ConfigError, Passing, RelmanError, Unequipped
 from relman.redaction import redact
@@ -22,8 +22,6 @@ Tls = Literal["starttls", "tls", "none"]
 PORTS: Mapping[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 """RFC 6409, RFC 8314, RFC 5321."""
 _LONGEST = 200
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,38 +84,50 @@ def hand_in(
     return refused
 
 
+class _Plain(smtplib.SMTP):
+    """Makes itself known before it connects, which a constructor does, and waits for a greeting."""
+
+    def __init__(self, known: list[smtplib.SMTP], server: MailServer, seconds: float) -> None:
+        known.append(self)
+        super().__init__(server.host, server.port, timeout=seconds)
+
+
+class _Tls(smtplib.SMTP_SSL):
+    """The same with TLS from the start."""
+
+    def __init__(self, known: list[smtplib.SMTP], server: MailServer, seconds: float) -> None:
+        known.append(self)
+        super().__init__(server.host, server.port, timeout=seconds, context=ssl.create_default_context())
+
+
 @contextmanager
 def _connected(server: MailServer, seconds: float) -> Iterator[tuple[smtplib.SMTP, Callable[[], bool]]]:
     """A connection that is cut when the time is over, and whether it was: no server can hold us by answering slowly."""
-    try:
-        smtp: smtplib.SMTP = (
-            smtplib.SMTP_SSL(server.host, server.port, timeout=seconds, context=ssl.create_default_context())
-            if server.tls == "tls"
-            else smtplib.SMTP(server.host, server.port, timeout=seconds)
-        )
-    except ssl.SSLError as error:
-        raise _untrusted(server, error) from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise Passing(f"no connection to `{server}`: {_why(error, late=False)}") from error
+    known: list[smtplib.SMTP] = []
     ended = threading.Event()
 
     def cut() -> None:
         ended.set()
-        connection = smtp.sock
-        if connection is not None:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                log.debug("the connection to %s was over already", server)
+        for one in known:
+            if one.sock is not None:
+                with suppress(OSError):  # it was over already
+                    one.sock.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, cut)
     timer.daemon = True
     timer.start()
     try:
+        try:
+            smtp = (_Tls if server.tls == "tls" else _Plain)(known, server, seconds)
+        except ssl.SSLError as error:
+            raise _untrusted(server, error) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Passing(f"no connection to `{server}`: it {_why(error, ended.is_set())}") from error
         yield smtp, ended.is_set
     finally:
         timer.cancel()
-        smtp.close()
+        for one in known:
+            one.close()
 
 
 def _begin(smtp: smtplib.SMTP, server: MailServer) -> None:

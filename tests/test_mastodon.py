@@ -16,7 +16,8 @@ from relman.model.plan import Action
 from relman.model.record import ReceiptState
 from relman.testing.executors import RULES, Rule, Trial, channel_trial, with_other_text
 from relman_plugins.announce import mastodon as plugin
-from tests.integration.front import answer, lose, nth_write, once
+from tests.integration.front import answer, lose, nth_write
+from tests.servers import once
 from tests.standins.faults import before, busy, cut
 from tests.standins.mastodon import Mastodon
 
