@@ -164,7 +164,8 @@ class Mastodon(Standin):
             "id": post["id"], "url": where, "uri": f"{self.url}/users/acme/statuses/{post['id']}",
             "account": self._account(), "content": f"<p>{linked}</p>", "visibility": post.get("visibility", "public"),
             "language": post.get("language"), "in_reply_to_id": post.get("in_reply_to_id"),
-            "spoiler_text": post.get("spoiler_text", ""), "edited_at": post["edited"], "created_at": self.now.isoformat(),
+            "spoiler_text": post.get("spoiler_text", ""), "edited_at": post["edited"],
+            "created_at": self.now.isoformat(),
         }  # fmt: skip
 
 
