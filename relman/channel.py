@@ -6,6 +6,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 
 from relman.config import ChannelTable
 from relman.config.channels import read_table
-from relman.errors import RelmanError
+from relman.errors import AnswerLost, RelmanError
 from relman.hookspecs import HttpResponse
 from relman.http import Client
 from relman.mail import MailServer, hand_in
@@ -23,6 +24,7 @@ from relman.settings import ChannelSettings
 from relman.web import response, revealed
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class Channel(ReadingChannel):
     def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
         """Hand a mail in, within the channel's time limit."""
         return hand_in(server, sender, recipients, message, seconds=self._timeout)
+
+    def outside(self, write: Callable[[], T], /) -> T:
+        """Run what writes by itself, for as long as the channel may take."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(write).result(self._timeout)
+        except TimeoutError as error:
+            raise AnswerLost(f"channel `{self.table.name}` took longer than {self._timeout:g} s") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""

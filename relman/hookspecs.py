@@ -41,6 +41,7 @@ hookspec = pluggy.HookspecMarker("relman")
 hookimpl = pluggy.HookimplMarker("relman")
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Settings(Protocol):
@@ -428,6 +429,12 @@ class ChannelWriter(ChannelReader, Protocol):
         """Hand a mail in; answers with the recipients that the server refused, and why, where it took others.
 
         Raises `AnswerLost` where it was sent and no answer came, `Passing` and `RelmanError` where it was not taken.
+        """
+
+    def outside(self, write: Callable[[], T], /) -> T:
+        """Run what writes by itself, as a library does, for as long as the channel may take.
+
+        Raises `AnswerLost` when that is over: it may go on, and nobody waits for it.
         """
 
     def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
