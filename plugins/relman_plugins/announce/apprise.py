@@ -1,7 +1,7 @@
 """Announces by Apprise (https://github.com/caronc/apprise) to what has no channel of its own here.
 
-It is an extra: `pip install relman[apprise]`. Apprise tells no number of what it posted, and not why something failed, so
-that a post which failed is unknown, and can be neither found again nor changed.
+It is an extra: `pip install relman[apprise]`. Apprise tells no number of what it posted, and not why something failed,
+so that a post which failed is unknown, and can be neither found again nor changed.
 """
 
 from __future__ import annotations
