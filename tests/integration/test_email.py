@@ -87,12 +87,8 @@ def test_the_mail_has_both_texts_and_says_that_a_program_sent_it(mail: Mail, tri
     assert html is not None
     assert text.get_content().split() == action.text("text").split()
     assert html.get_content().split() == action.text("html").split()
-    assert receipt == Receipt.of(
-        action,
-        ReceiptState.DONE,
-        remote_id=str(message["Message-ID"]),
-        sha256=hashlib.sha256(action.text("text").encode()).hexdigest(),
-    )
+    sha256 = hashlib.sha256(action.text("text").encode()).hexdigest()
+    assert receipt == Receipt.of(action, ReceiptState.DONE, remote_id=str(message["Message-ID"]), sha256=sha256)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
