@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,15 @@ from pydantic import BaseModel
 from relman.config import ChannelTable
 from relman.config.channels import read_table
 from relman.deadline import Deadline
-from relman.errors import RelmanError
+from relman.errors import AnswerLost, RelmanError
 from relman.hookspecs import HttpResponse
 from relman.http import Client
+from relman.mail import MailServer, hand_in
 from relman.settings import ChannelSettings
 from relman.web import response, revealed
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,22 @@ class Channel(ReadingChannel):
         return response(
             self.http.send(method, url, content=content, headers=headers, timeout=deadline.seconds, deadline=deadline)
         )
+
+    def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
+        """Hand a mail in, within the channel's time limit."""
+        with self._deadline.running():
+            return hand_in(server, sender, recipients, message, seconds=self._deadline.left)
+
+    def outside(self, write: Callable[[], T], /) -> T:
+        """Run what writes by itself, for as long as the channel may take."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            with self._deadline.running():
+                return pool.submit(write).result(self._deadline.left)
+        except TimeoutError as error:
+            raise AnswerLost(f"channel `{self.table.name}` {self._deadline.reason}") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""

@@ -13,7 +13,7 @@ plugin and the hook (in `relman_gates` it closes the gate instead). A hook is ca
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import pluggy
 from pydantic import BaseModel
 
+from relman.mail import MailServer
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
@@ -40,6 +41,7 @@ hookspec = pluggy.HookspecMarker("relman")
 hookimpl = pluggy.HookimplMarker("relman")
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Settings(Protocol):
@@ -337,6 +339,9 @@ class Renderer(Protocol):
         Raises `UsageError` where the limit leaves room for nothing.
         """
 
+    def measured(self, text: str, measure: str) -> int:
+        """What ``text`` measures, by one of the names that `notes` and `post` take."""
+
     def post(
         self,
         template: str,
@@ -428,6 +433,18 @@ class ChannelWriter(ChannelReader, Protocol):
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
+
+    def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
+        """Hand a mail in; answers with the recipients that the server refused, and why, where it took others.
+
+        Raises `AnswerLost` where it was sent and no answer came, `Passing` and `RelmanError` where it was not taken.
+        """
+
+    def outside(self, write: Callable[[], T], /) -> T:
+        """Run what writes by itself, as a library does, for as long as the channel may take.
+
+        Raises `AnswerLost` when that is over: it may go on, and nobody waits for it.
+        """
 
     def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file by what ``change`` makes of it, with no other run in between.

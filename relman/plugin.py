@@ -43,11 +43,13 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.mail import MailServer
 from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
 from relman.process import run_to_end as run_program_to_end
 from relman.redaction import redact
+from relman.redaction import register as conceal
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
@@ -81,6 +83,7 @@ __all__ = [
     "ImageUnderRead",
     "KnownIssue",
     "KnownIssues",
+    "MailServer",
     "Malformed",
     "Manifest",
     "NotFound",
@@ -104,6 +107,7 @@ __all__ = [
     "attach",
     "attached_contents",
     "checkout_at",
+    "conceal",
     "copy_evidence",
     "dropped_issues",
     "embedded_contents",

@@ -151,6 +151,15 @@ WORLDS: Mapping[str, World] = {
 }
 """A world for each kind of action. A plugin's own test file may hold its world; here it is named."""
 
+ELSEWHERE: Mapping[str, str] = {
+    "apprise": "tests/test_apprise.py",
+    "bluesky": "tests/integration/test_bluesky.py",
+    "email": "tests/integration/test_email.py",
+    "mastodon": "tests/test_mastodon.py",
+    "matrix": "tests/integration/test_matrix.py",
+}
+"""Where every rule is tried over a kind of action that wants a server of its own, some of them real ones."""
+
 
 def making(world: World, folder: Path) -> Callable[[], AbstractContextManager[Trial]]:
     numbers = count()
@@ -172,7 +181,15 @@ def test_every_executor_keeps_the_contract(kind: str, rule: Rule, tmp_path: Path
 def test_no_executor_of_a_plugin_is_left_out() -> None:
     answers = plugins().ask(hookspecs.relman_executors)
 
-    assert sorted(WORLDS) == sorted(executor.kind for answer in answers for executor in answer.values)
+    assert sorted([*WORLDS, *ELSEWHERE]) == sorted(executor.kind for answer in answers for executor in answer.values)
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_what_is_tried_elsewhere_is_tried_there_by_every_rule(kind: str) -> None:
+    text = (Path(__file__).parents[1] / ELSEWHERE[kind]).read_text()
+
+    assert f"relman_plugins.announce import {kind} as plugin" in text
+    assert '@pytest.mark.parametrize("rule", RULES' in text
 
 
 # --------------------------------------------------------------------------------- what the contract is there for
