@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -33,14 +34,14 @@ def free_port() -> int:
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[str]:
     """A docker-registry that keeps its data below ``folder``; yields ``127.0.0.1:PORT``."""
-    with _serving(folder, _docker_registry_command) as host:
+    with serving(folder, _docker_registry_command) as host:
         yield host
 
 
 @contextmanager
 def olareg(folder: Path) -> Iterator[str]:
     """An olareg, which lists referrers by API, with its data below ``folder``; yields ``127.0.0.1:PORT``."""
-    with _serving(folder, _olareg_command) as host:
+    with serving(folder, _olareg_command) as host:
         yield host
 
 
@@ -65,25 +66,26 @@ Command = Callable[[Path, int], list[str]]
 
 
 @contextmanager
-def _serving(folder: Path, command: Command) -> Iterator[str]:
-    found = next(filter(None, (_started(folder, command) for _ in range(3))), None)
+def serving(folder: Path, command: Command, *, patience: float = 10) -> Iterator[str]:
+    """A program that listens within ``patience`` seconds, ``127.0.0.1:PORT``; what it says is in the folder's `log`."""
+    found = next(filter(None, (_started(folder, command, patience) for _ in range(3))), None)
     if found is None:
-        raise RuntimeError(f"the registry ended: {(folder / 'log').read_text()}")
+        raise RuntimeError(f"the server ended: {(folder / 'log').read_text()[-3000:]}")
     server, port = found
     try:
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=20)
 
 
-def _started(folder: Path, command: Command) -> tuple[subprocess.Popen[bytes], int] | None:
+def _started(folder: Path, command: Command, patience: float) -> tuple[subprocess.Popen[bytes], int] | None:
     """The server and its port; `None` where it ended at once, as it does when somebody else took the port meanwhile."""
     port = free_port()
     argv = command(folder, port)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(argv, stdout=log, stderr=log)
-    for _ in range(200):
+    for _ in range(int(patience / 0.05)):
         if server.poll() is not None:
             return None
         with socket.socket() as probe:
@@ -112,7 +114,8 @@ class Asked:
 class Reply:
     """What to answer. ``cut`` sends only so many bytes of the body; ``reset`` drops the connection in place of all.
 
-    ``file`` is sent in place of the body, from the first to the second byte of ``part``.
+    ``file`` is sent in place of the body, from the first to the second byte of ``part``. With ``drip`` each byte of the
+    body is sent alone, so many seconds after the one before.
     """
 
     status: int = 200
@@ -122,6 +125,7 @@ class Reply:
     reset: bool = False
     file: Path | None = None
     part: tuple[int, int] = (0, 0)
+    drip: float = 0
 
     @property
     def size(self) -> int:
@@ -133,7 +137,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # five would let a burst of connections wait for a second
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # who has read enough hangs up
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):  # who has read enough hangs up
             super().handle_error(request, client_address)
 
 
@@ -141,14 +145,16 @@ class Scripted:
     """Answers what ``answer`` says, and remembers what it was asked.
 
     ``on_connection`` is called before a connection's first request, ``on_sent`` with the bytes of a file that left.
+    With ``tls`` it speaks that.
     """
 
     remembers = True
     on_connection: Callable[[], None] | None = None
     on_sent: Callable[[int], None] | None = None
 
-    def __init__(self, answer: Callable[[Asked], Reply]) -> None:
+    def __init__(self, answer: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
+        self.scheme = "https" if tls else "http"
         self.asked: list[Asked] = []
         outer = self
 
@@ -170,6 +176,9 @@ class Scripted:
                 pass
 
         self._server = _Server(("127.0.0.1", 0), Handler)
+        if tls is not None:  # the greeting is left to the connection's thread: who stays silent blocks nobody
+            plain = self._server.socket
+            self._server.socket = tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -178,7 +187,7 @@ class Scripted:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     @property
     def lines(self) -> list[str]:
@@ -222,12 +231,25 @@ class Scripted:
                 finally:
                     if self.on_sent is not None:
                         self.on_sent(file.tell() - reply.part[0])
+        elif reply.drip and handler.command != "HEAD":
+            _drip(handler, reply)
         elif handler.command != "HEAD":
             handler.wfile.write(reply.body if reply.cut is None else reply.body[: reply.cut])
         if reply.cut is not None:
             handler.wfile.flush()
             handler.connection.shutdown(socket.SHUT_RDWR)
             handler.close_connection = True
+
+
+def _drip(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+    """Byte by byte, until the client has had enough."""
+    with suppress(OSError):
+        for number in range(len(reply.body)):
+            handler.wfile.write(reply.body[number : number + 1])
+            handler.wfile.flush()
+            time.sleep(reply.drip)
+        return
+    handler.close_connection = True
 
 
 def _reset(connection: socket.socket) -> None:

@@ -1,0 +1,175 @@
+"""The stand-ins for services answer as their descriptions say, keep what was posted, and break when told to."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.openapi.checking import check_request, check_response, describe
+from tests.servers import once
+from tests.standins import faults
+from tests.standins.certificates import certified
+from tests.standins.github import BODY, GitHub
+
+JSON = {"content-type": "application/json"}
+
+
+def encoded(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+# ----------------------------------------------------------------------------------------- descriptions
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "headers", "body", "faults"),
+    [
+        ("github", "POST /repos/a/b/releases", JSON, {"tag_name": "v1", "make_latest": "legacy"}, []),
+        ("github", "POST /repos/a/b/releases", JSON, {}, ["the whole: 'tag_name' is a required property"]),
+        ("github", "POST /repos/a/b/releases", JSON, {"tag_name": 1}, ["tag_name: 1 is not of type 'string'"]),
+        ("github", "POST /repos/a/b/releases", JSON, {"tag_name": "v", "bdy": ""}, ["`bdy` is not described"]),
+        ("github", "GET /repos/a/b/releases?per_page=x", {}, None, ["'x' is not of type 'integer'"]),
+        ("github", "GET /repos/a/b/releases?pages=1", {}, None, ["query `pages`: not described"]),
+        ("github", "PUT /repos/a/b/releases", JSON, {}, ["github describes no such operation"]),
+        ("github", "POST /repos/a/b/releases", {}, {"tag_name": "v"}, ["content-type ``: not one of application/json"]),
+        ("discord", "POST /webhooks/1/t?wait=true", JSON, {"content": "x" * 2000}, []),
+        ("discord", "POST /webhooks/1/t?wait=1", JSON, {"content": "x"}, ["query `wait`", "'1' is not of type"]),
+        ("discord", "POST /webhooks/1/t", JSON, {"content": "x" * 2001}, ["is too long"]),
+        ("discord", "POST /webhooks/x/t", JSON, {"content": "x"}, ["path `webhook_id`", "'x' does not match"]),
+        ("slack", "POST /chat.postMessage", JSON, {"channel": "C", "blocks": "[]"}, ["'[]' is not of type 'array'"]),
+        ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": "x" * 4097}, ["is too long"]),
+        ("discourse", "POST /posts.json", JSON, {"raw": "x", "category": "1"}, ["'1' is not of type 'integer'"]),
+        ("discourse", "POST /posts.json", JSON, {"raw": "x", "topics": 1}, ["'topics' was unexpected"]),
+    ],
+)  # fmt: skip
+def test_a_request_that_does_not_conform_is_told_apart(
+    name: str, line: str, headers: dict[str, str], body: Any, faults: list[str]
+) -> None:
+    method, _, path = line.partition(" ")
+    found = check_request(describe(name), method, path, headers, b"" if body is None else encoded(body))
+
+    assert bool(found) is bool(faults), found
+    for fault in faults:
+        assert fault in "\n".join(found)
+
+
+def test_an_answer_that_does_not_conform_is_told_apart() -> None:
+    github = describe("github")
+
+    assert check_response(github, "GET", "/repos/a/b/releases", 200, {}, b"[]") == ()
+    assert check_response(github, "GET", "/repos/a/b/releases", 503, {}, b"") == ()
+    assert check_response(github, "GET", "/repos/a/b/releases", 200, {}, b"[{") != ()
+    assert check_response(github, "GET", "/repos/a/b/releases", 204, {}, b"") != ()
+    (fault,) = check_response(github, "DELETE", "/repos/a/b/releases/1", 200, {}, b"")
+    assert fault.endswith("/releases/{release_id} → 200: no such status is described, but 204, 404")
+
+
+def test_a_request_that_does_not_conform_fails_the_test_that_made_it() -> None:
+    with pytest.raises(AssertionError, match="`bdy` is not described"), GitHub() as github:
+        httpx2.post(f"{github.url}/repos/acme/os/releases", json={"tag_name": "v1", "bdy": ""})
+
+
+# ------------------------------------------------------------------------------------------------ faults
+
+
+def test_each_fault_does_what_it_says(tmp_path: Path) -> None:
+    with GitHub() as github, httpx2.Client(headers={"Authorization": f"Bearer {github.token}"}) as client:
+        releases = f"{github.url}/repos/acme/os/releases"
+        github.faults += [
+            once("POST .*/releases$", faults.busy(7)),
+            once("POST .*/releases$", faults.answer(502)),
+            once("POST .*/releases$", faults.before),
+            once("POST .*/releases$", faults.lose),
+        ]
+        first, second = (client.post(releases, json={"tag_name": "v1"}) for _ in range(2))
+        assert (first.status_code, first.headers["Retry-After"], second.status_code) == (429, "7", 502)
+        assert github.releases == []
+        with pytest.raises(httpx2.TransportError):
+            client.post(releases, json={"tag_name": "v1"})
+        assert github.releases == []
+        with pytest.raises(httpx2.TransportError):
+            client.post(releases, json={"tag_name": "v2"})
+        assert [item["tag_name"] for item in github.releases] == ["v2"]
+
+        github.faults[:] = [once("GET", faults.slow(0.0001)), once("GET", faults.refused_with_200("composed"))]
+        assert [item["tag_name"] for item in client.get(releases).json()] == ["v2"]
+        assert client.get(releases).json() == {"ok": False, "error": "composed"}
+        github.faults[:] = [once("GET", faults.cut(5))]
+        with pytest.raises(httpx2.TransportError):
+            client.get(releases)
+
+
+def test_a_certificate_that_expired_is_one_that_its_authority_vouched_for(tmp_path: Path) -> None:
+    good, bad = certified(tmp_path / "good"), certified(tmp_path / "bad", expired=True)
+
+    with GitHub(tls=good.server()) as github, httpx2.Client(verify=good.client()) as client:
+        assert client.get(f"{github.url}/repos/acme/os/releases").json() == []
+    with GitHub(tls=bad.server()) as github, httpx2.Client(verify=bad.client()) as client:  # noqa: SIM117
+        with pytest.raises(httpx2.ConnectError, match="certificate has expired") as caught:
+            client.get(f"{github.url}/repos/acme/os/releases")
+    assert isinstance(caught.value.__cause__ or caught.value.__context__, Exception)
+    assert ssl.SSLCertVerificationError.__name__ in repr(_causes(caught.value))
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    return [] if error is None else [error, *_causes(error.__cause__ or error.__context__)]
+
+
+# ------------------------------------------------------------------------------------------------ GitHub
+
+
+def test_a_release_of_github_goes_from_draft_to_published_with_its_assets() -> None:
+    with GitHub(immutable=True) as github, httpx2.Client(headers={"Authorization": f"Bearer {github.token}"}) as client:
+        releases = f"{github.url}/repos/acme/os/releases"
+        draft = client.post(releases, json={"tag_name": "v1", "draft": True, "body": "x"}).json()
+        upload = draft["upload_url"].replace("{?name,label}", "?name=notes%20of%20v1.md")
+        asset = client.post(upload, content=b"# v1", headers={"Content-Type": "text/markdown"})
+        again = client.post(upload, content=b"# v1", headers={"Content-Type": "text/markdown"})
+        assert (asset.status_code, asset.json()["name"], again.status_code) == (201, "notes.of.v1.md", 422)
+        assert client.get(f"{releases}/tags/v1").status_code == 404
+        assert httpx2.get(releases).json() == []
+        assert httpx2.get(asset.json()["browser_download_url"]).status_code == 404
+
+        client.patch(draft["url"], json={"draft": False})
+        published = client.get(f"{releases}/tags/v1").json()
+        assert httpx2.get(published["assets"][0]["browser_download_url"]).content == b"# v1"
+        assert client.post(upload, content=b"more").status_code == 422
+        assert client.post(releases, json={"tag_name": "v1"}).status_code == 422
+        assert client.post(releases, json={"tag_name": "v2", "body": "x" * (BODY + 1)}).status_code == 422
+        assert client.post(releases, json={"tag_name": "v2", "prerelease": True}).status_code == 201
+        assert client.get(f"{releases}/latest").json()["tag_name"] == "v1"
+        assert [item["tag_name"] for item in client.get(f"{releases}?per_page=1").json()] == ["v2"]
+        assert client.get(f"{releases}?per_page=1").links["next"]["url"] == f"{releases}?per_page=1&page=2"
+        assert client.delete(draft["url"]).status_code == 204
+        assert ([item["tag_name"] for item in github.releases], github.assets) == (["v2"], [])
+
+
+def test_github_refuses_who_has_no_right_to_write() -> None:
+    with GitHub() as github:
+        releases = f"{github.url}/repos/acme/os/releases"
+        wrong = {"Authorization": "Bearer composed-wrong"}
+
+        assert httpx2.post(releases, json={"tag_name": "v1"}).status_code == 404
+        assert httpx2.post(releases, json={"tag_name": "v1"}, headers=wrong).status_code == 401
+        assert httpx2.get(f"{github.url}/repos/acme/other/releases").status_code == 404
+
+
+def test_checks_and_statuses_of_github_are_what_the_test_said() -> None:
+    with GitHub() as github:
+        commits = f"{github.url}/repos/acme/os/commits"
+        for number in range(3):
+            github.check("a" * 40, f"build {number}", None if number else "success")
+        for state in ("pending", "success"):
+            github.status("a" * 40, "openqa", state)
+
+        runs = httpx2.get(f"{commits}/{'a' * 40}/check-runs?per_page=2").json()
+        assert (runs["total_count"], [run["status"] for run in runs["check_runs"]]) == (3, ["completed", "in_progress"])
+        combined = httpx2.get(f"{commits}/{'a' * 40}/status").json()
+        assert (combined["state"], combined["total_count"]) == ("success", 1)
+        assert len(httpx2.get(f"{commits}/{'a' * 40}/statuses").json()) == 2
+        assert httpx2.get(f"{commits}/{'b' * 40}/status").json()["state"] == "pending"
