@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from relman.config import ChannelTable
 from relman.config.channels import read_table
-from relman.errors import RelmanError
-from relman.hookspecs import HttpResponse
+from relman.errors import NotFound, RelmanError
+from relman.hookspecs import ANSWER_LIMIT, HttpResponse
 from relman.http import Client
+from relman.model.oci import Reference
 from relman.settings import ChannelSettings
 from relman.web import response, revealed
 
@@ -41,9 +42,9 @@ class ReadingChannel:
         """The value of a `Secret`, hidden in every output from now on."""
         return revealed(secret, f"channel `{self.table.name}`", self.environ)
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
         """GET, retried where that may help."""
-        return response(self.http.request("GET", url, headers=headers, cut=True, timeout=self._timeout))
+        return response(self.http.request("GET", url, headers=headers, limit=limit, cut=True, timeout=self._timeout))
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -62,11 +63,19 @@ class ReadingChannel:
 
 @dataclass(frozen=True, slots=True)
 class Channel(ReadingChannel):
-    """Writes, too (`hookspecs.ChannelWriter`)."""
+    """Writes, too (`hookspecs.ChannelWriter`). ``blob`` reads what the project's own repositories hold."""
+
+    blob: Callable[[Reference, int], bytes] | None = None
 
     def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """One request that may change something; sent again only where it was surely not carried out."""
         return response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
+
+    def released(self, reference: Reference, *, size: int) -> bytes:
+        """A blob of the release by its digest, from a repository of the project's images."""
+        if self.blob is None:
+            raise NotFound(f"`{reference}` cannot be read: there is no registry at hand")
+        return self.blob(reference, size)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""

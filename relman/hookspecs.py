@@ -41,6 +41,9 @@ hookimpl = pluggy.HookimplMarker("relman")
 
 M = TypeVar("M", bound=BaseModel)
 
+ANSWER_LIMIT = 1024 * 1024
+"""How much of an answer a channel reads where its plugin does not ask for more, in bytes."""
+
 
 class Settings(Protocol):
     """How a context hands a plugin its own tables."""
@@ -207,7 +210,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer of a service: its body is cut at one MiB."""
+    """An answer of a service: its body is cut, at one MiB where nobody asked for more."""
 
     status: int
     headers: Mapping[str, str]
@@ -352,6 +355,7 @@ class Renderer(Protocol):
 class ActionsContext:
     """What actions are planned from. ``signature`` is what `[signature]` asks for.
 
+    ``registry`` reads what is attached to the images, `None` where there is none to ask.
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
     from. A channel that can may post its own beneath.
@@ -365,6 +369,7 @@ class ActionsContext:
     signature: SignatureRule | None = None
     page: str | None = None
     earlier: Mapping[str, Receipt] = field(default_factory=dict)
+    registry: RegistryReader | None = None
 
 
 @hookspec
@@ -392,8 +397,8 @@ class ChannelReader(Protocol):
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """GET, retried where that may help; any status is an answer."""
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
+        """GET, retried where that may help; any status is an answer, cut after ``limit`` bytes."""
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -412,12 +417,18 @@ class ChannelWriter(ChannelReader, Protocol):
     ) -> HttpResponse:
         """One request that may change something; any status is an answer.
 
-        Sent again only where it was surely not carried out (no connection, 429, 503 with Retry-After). Raises
+        Sent again only where it was surely not carried out (no connection, 429, 403 or 503 with Retry-After). Raises
         `AnswerLost` where it was sent and no whole answer came.
         """
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
+
+    def released(self, reference: Reference, *, size: int) -> bytes:
+        """A blob of ``size`` bytes by its digest, such as an SBOM, from a repository of this project's images.
+
+        Raises `NotFound` where it is gone, and `RelmanError` for a repository that the configuration does not have.
+        """
 
 
 R = TypeVar("R", contravariant=True)

@@ -261,7 +261,9 @@ class Lifecycle:
         """What plugins would do for ``release``, with the channels of ``config``."""
         stream = self.config.stream(release.stream)
         settings = SettingsOf(config, self.slots, stream)
-        context = hookspecs.ActionsContext(release, stream, changelog, renderer, settings, self.config.signature)
+        context = hookspecs.ActionsContext(
+            release, stream, changelog, renderer, settings, self.config.signature, registry=self.reader
+        )
         return self._asked(hookspecs.relman_actions, context)
 
     def state(self, stream: Stream) -> StreamState:

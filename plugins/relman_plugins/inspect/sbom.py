@@ -81,6 +81,26 @@ class _Attached:
     created: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class SbomBlob:
+    """A blob that says it is an SBOM of an image, as its descriptor has it; ``size`` in bytes."""
+
+    digest: Digest
+    media_type: str
+    size: int
+
+
+def attached_sboms(image: ImageUnderRead, digest: Digest) -> Iterator[SbomBlob]:
+    """The SBOMs that are attached to ``digest``, the newest and likeliest first, without their content."""
+    referrers = image.registry.referrers(image.reference.repository, digest)
+    for sbom in sorted(_attached(image, digest, referrers, []), key=_newest_first):
+        for layer in sbom.layers:
+            try:
+                yield SbomBlob(Digest(layer.digest), layer.media_type, layer.size)
+            except ValueError:
+                continue
+
+
 class SbomSource:
     """Reads SBOMs. ``packed_limit`` and ``limit`` are the most bytes of one, as published and unpacked."""
 
