@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 
 TOOLS = {
+    "bluesky_node": "tests that post to a real server of Bluesky (`./dev test --peers` installs it)",
     "cosign": "tests that compare verdicts on signatures (`./dev test --peers` builds it)",
     "crane": "tests that read the result of a promotion with crane (`./dev test --peers` builds it)",
     "docker-registry": "tests against a real registry server",
+    "gitea": "tests that publish to a real Gitea (`./dev test --peers` builds it)",
     "git": "tests of commits and of records in a branch",
     "olareg": "tests against a registry that has the referrers API (`./dev test --peers` builds it)",
     "regctl": "tests that read the result of a promotion with regctl (`./dev test --peers` builds it)",
     "rpm": "tests that read an rpm database with rpm itself",
     "rpmbuild": "tests that build rpm packages",
     "skopeo": "tests that copy and read images with skopeo",
+    "synapse_homeserver": "tests that post to a real server of Matrix (`./dev test --peers` installs it)",
     "syft": "tests that compare with syft's rows (`./dev test --peers` builds it)",
     "zstd": "tests that compress with zstd itself",
 }

@@ -10,6 +10,10 @@ import pytest
 
 from relman.http import Client, Retry
 from relman.model.oci import Repository, parse_repository
+from tests.integration.bluesky_server import bluesky as bluesky
+from tests.integration.forge_server import forge as forge
+from tests.integration.mail_server import mail as mail
+from tests.integration.matrix_server import matrix as matrix
 from tests.servers import Front
 
 _count = itertools.count()
