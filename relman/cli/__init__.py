@@ -13,6 +13,7 @@ from relman import __version__
 from relman.cli.lazy import LazyGroup
 from relman.cli.options import common_options
 from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageError
+from relman.redaction import redacted_streams
 
 
 @click.group(
@@ -54,7 +55,8 @@ def main() -> None:
     sys.excepthook = _unforeseen
     # A run leaves few cycles behind, and to look for them among a hundred thousand packages takes a tenth of it.
     gc.set_threshold(200_000, 20, 100)
-    code = _run()
+    with redacted_streams():
+        code = _run()
     if code not in (0, 3):
         # End at once: threads that wait for a registry must not hold up somebody who is told that it failed.
         sys.stdout.flush()
