@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -94,3 +95,19 @@ class Channel(ReadingChannel):
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
+
+    def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what ``change`` makes of it, with no other run in between: its folder is locked."""
+        folder = (self.folder / path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise RelmanError(f"cannot write `{path}`: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            after = change(self.read_file(path))
+            if after is not None:
+                self.write_file(path, after)
+        finally:
+            os.close(descriptor)

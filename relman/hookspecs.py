@@ -424,6 +424,12 @@ class ChannelWriter(ChannelReader, Protocol):
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
 
+    def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file by what ``change`` makes of it, with no other run in between.
+
+        It is given `None` where there is no file, and answers `None` to leave everything as it is.
+        """
+
     def released(self, reference: Reference, *, size: int) -> bytes:
         """A blob of ``size`` bytes by its digest, such as an SBOM, from a repository of this project's images.
 

@@ -27,10 +27,10 @@ from relman.http import Client
 from relman.instruments import Instruments
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
-from relman.model.audit import Audit
+from relman.model.audit import Audit, Finding
 from relman.model.changelog import Changelog, Commit
 from relman.model.contents import Capability
-from relman.model.gates import GateResult, Override, OverrideRequest
+from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.holds import Hold
 from relman.model.oci import Image, Platform, Reference, Repository, Transport
 from relman.model.plan import Action, Plan, Stage
@@ -43,7 +43,8 @@ from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
-from relman.walk.audit.facts import Published
+from relman.walk.audit.facts import Facts, Images, Published
+from relman.walk.audit.rhythm import standstill
 from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
@@ -289,7 +290,44 @@ class Lifecycle:
             problem=problem,
             holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
             yanked=still_held(records, held),
+            stalled=() if problem else self._stalled(stream, gates),
         )
+
+    def _stalled(self, stream: Stream, gates: Sequence[GateResult]) -> tuple[Finding, ...]:
+        """What `relman audit` would say of the rhythm of ``stream``, and of the one that it promotes from."""
+        source = (self.config.stream(stream.source),) if stream.source else ()
+        shut = tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
+        facts = (
+            Facts(
+                self.config,
+                one,
+                self.ledger.records(one.name),
+                (),
+                self.ledger.observed(),
+                self.instruments.resolver.tags,
+                Images(self.instruments.told),
+                self.reader,
+                self._published,
+                self.clock(),
+                0,
+                lambda asked: shut if asked.name == stream.name else (),
+            )
+            for one in (stream, *source)
+            if one.expect
+        )
+        return tuple(answer for one in facts for answer in standstill(one) if isinstance(answer, Finding))
+
+    def _closed(self, stream: Stream) -> tuple[GateResult, ...]:
+        """The gates that keep out what waits, as far as that can be told without reading the images."""
+        try:
+            gates = self.gate(self.resolve(stream), None)
+        except (NotFound, ConfigError):
+            return ()
+        return tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
+
+    @property
+    def _published(self) -> Published:
+        return Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
 
     def statement(self, record: Record, variant: str) -> bytes:
         """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
@@ -322,8 +360,8 @@ class Lifecycle:
 
     def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
         """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
-        published = Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
-        return audit(self.config, streams, self.ledger, self.reader, published, now=self.clock(), last=last)
+        now, published = self.clock(), self._published
+        return audit(self.config, streams, self.ledger, self.reader, published, now=now, last=last, closed=self._closed)
 
     def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
         observed, now = self.ledger.observed(), self.clock()

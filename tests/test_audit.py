@@ -333,7 +333,18 @@ def test_a_stream_that_does_not_move_and_what_waits_meanwhile(world: World) -> N
 
     assert (finding.code, finding.variant) == ("standstill", None)
     assert "has not moved for 17 d; expected is 14 d; meanwhile `testing` holds another build" in finding.message
-    assert finding.hint.startswith("`relman status stable`")
+    assert finding.hint.startswith("no gate is known to be closed")
+
+
+def test_the_gate_that_what_waits_waits_for_is_named(world: World) -> None:
+    world.configure(CONFIG.replace("gates = []", 'gates = ["mood"]'))
+    build(world, date(2026, 7, 20))
+
+    (finding,) = audit(world, "stable", now=MONDAY + 15 * DAY).all_findings
+
+    assert finding.message.endswith("meanwhile `testing` holds another build, which waits behind `mood` (absent)")
+    assert finding.hint == "`relman status stable` shows what would open it"
+    assert finding.evidence["gates"] == ["mood"]
 
 
 def test_one_variant_that_stands_still_is_named_alone(world: World) -> None:

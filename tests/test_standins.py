@@ -14,7 +14,9 @@ from tests.openapi.checking import check_request, check_response, describe
 from tests.servers import once
 from tests.standins import faults
 from tests.standins.certificates import certified
+from tests.standins.discord import Discord
 from tests.standins.github import BODY, GitHub
+from tests.standins.telegram import Telegram
 
 JSON = {"content-type": "application/json"}
 
@@ -42,7 +44,7 @@ def encoded(document: object) -> bytes:
         ("discord", "POST /webhooks/1/t", JSON, {"content": "x" * 2001}, ["is too long"]),
         ("discord", "POST /webhooks/x/t", JSON, {"content": "x"}, ["path `webhook_id`", "'x' does not match"]),
         ("slack", "POST /chat.postMessage", JSON, {"channel": "C", "blocks": "[]"}, ["'[]' is not of type 'array'"]),
-        ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": "x" * 4097}, ["is too long"]),
+        ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": ""}, ["'' should be non-empty"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "category": "1"}, ["'1' is not of type 'integer'"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "topics": 1}, ["'topics' was unexpected"]),
     ],
@@ -173,3 +175,71 @@ def test_checks_and_statuses_of_github_are_what_the_test_said() -> None:
         assert (combined["state"], combined["total_count"]) == ("success", 1)
         assert len(httpx2.get(f"{commits}/{'a' * 40}/statuses").json()) == 2
         assert httpx2.get(f"{commits}/{'b' * 40}/status").json()["state"] == "pending"
+
+
+# ----------------------------------------------------------------------------------------------- Discord
+
+
+def test_a_webhook_of_discord_tells_what_became_of_a_message_only_when_asked_to() -> None:
+    with Discord() as discord:
+        assert httpx2.post(discord.webhook, json={"content": "v1"}).status_code == 204
+        posted = httpx2.post(
+            f"{discord.webhook}?wait=true", json={"embeds": [{"title": "v2"}], "username": "os"}
+        ).json()
+        message = f"{discord.webhook}/messages/{posted['id']}"
+        assert httpx2.patch(message, json={"content": "v2"}).json()["content"] == "v2"
+        assert [post.get("content") for post in discord.posts] == ["v1", "v2"]
+        assert httpx2.delete(message).status_code == 204
+        assert httpx2.get(message).json()["code"] == 10008
+        assert httpx2.post(discord.webhook, json={}).json()["code"] == 50006
+        assert httpx2.post(f"{discord.url}/api/webhooks/1/x", json={"content": "v1"}).status_code == 404
+        assert httpx2.post(f"{discord.webhook}x", json={"content": "v1"}).status_code == 401
+        long = {"embeds": [{"description": "x" * 4000}] * 2}
+        assert httpx2.post(discord.webhook, json=long).status_code == 400
+        assert httpx2.get(discord.webhook).json()["id"] in discord.webhook
+        assert not discord.violations
+        assert httpx2.post(discord.webhook, json={"content": "x" * 2001}).json()["code"] == 50035
+        discord.violations.clear()
+        assert len(discord.posts) == 1
+
+
+def test_a_forum_of_discord_wants_a_thread() -> None:
+    with Discord(forum=True) as discord:
+        hook = f"{discord.webhook}?wait=true"
+        assert httpx2.post(hook, json={"content": "v1"}).json()["code"] == 220001
+        first = httpx2.post(hook, json={"content": "v1", "thread_name": "v1 is out"}).json()
+        assert discord.threads == {first["channel_id"]: "v1 is out"}
+        again = httpx2.post(f"{hook}&thread_id={first['channel_id']}", json={"content": "more"}).json()
+        assert again["channel_id"] == first["channel_id"]
+        found = f"{discord.webhook}/messages/{again['id']}"
+        assert httpx2.get(found).status_code == 404
+        assert httpx2.get(f"{found}?thread_id={first['channel_id']}").status_code == 200
+
+
+# ---------------------------------------------------------------------------------------------- Telegram
+
+
+def test_telegram_keeps_what_a_bot_may_post_and_measures_what_is_read() -> None:
+    with Telegram() as telegram:
+
+        def call(method: str, **said: object) -> Any:
+            return httpx2.post(f"{telegram.url}/bot{telegram.token}/{method}", json=said).json()
+
+        marked: dict[str, Any] = {"chat_id": "@acme_os", "parse_mode": "HTML"}
+        sent = call("sendMessage", text="<b>v1</b> &amp; " + "x" * 4091, **marked)["result"]
+        assert sent["text"].startswith("v1 & xxx")
+        assert call("sendMessage", text="<b>v1</b> &amp; " + "x" * 4092, **marked)["description"].endswith("too long")
+        for wrong in ("<b>v1", "<p>v1</p>", "a < b", "<b>v1</i>"):
+            assert "can't parse entities" in call("sendMessage", text=wrong, **marked)["description"], wrong
+        dotted: dict[str, Any] = {"chat_id": "@acme_os", "parse_mode": "MarkdownV2"}
+        assert "is reserved" in call("sendMessage", text="v1.0", **dotted)["description"]
+        assert call("sendMessage", text="*v1\\.0*", **dotted)["result"]["text"] == "v1.0"
+        where: dict[str, Any] = {"chat_id": -1001234567890, "message_id": sent["message_id"]}
+        assert call("editMessageText", text="v1, corrected", **where)["ok"]
+        assert "not modified" in call("editMessageText", text="v1, corrected", **where)["description"]
+        assert [post["text"] for post in telegram.posts] == ["v1, corrected", "*v1\\.0*"]
+        assert call("deleteMessage", **where) == {"ok": True, "result": True}
+        assert call("deleteMessage", **where)["error_code"] == 400
+        assert call("sendMessage", chat_id="@other", text="v1")["description"] == "Bad Request: chat not found"
+        assert httpx2.post(f"{telegram.url}/bot1:x/getMe").status_code == 401
+        assert call("getMe")["result"]["is_bot"]

@@ -11,7 +11,7 @@ from relman.cli import github
 from relman.cli.app import lifecycle, say, working
 from relman.cli.options import common_options
 from relman.cli.output import read_note
-from relman.cli.plan import explain, overrides_of, read_plan, text_for_summary
+from relman.cli.plan import explain, explain_markdown, overrides_of, read_plan
 from relman.cli.sboms import parse_sboms, sbom_option
 from relman.documents.plan import plan_from_bytes
 from relman.errors import GateClosed, NotFound, OutOfTime, PartlyDone, UsageError
@@ -39,7 +39,7 @@ def apply(plan_file: str) -> None:
     plan = read_plan(plan_file)
     with lifecycle(needs_config=True) as walk:
         carry_out(walk, plan)
-        _tell_the_job(plan)
+        _tell_the_job(plan, walk)
 
 
 @click.command()
@@ -91,13 +91,13 @@ def release(
             say("nothing was changed")
             return 0
         carry_out(walk, plan)
-        github.summary(text_for_summary(plan))
+        github.summary(explain_markdown(plan, walk))
     return 0
 
 
-def _tell_the_job(plan: Plan) -> None:
+def _tell_the_job(plan: Plan, walk: Lifecycle) -> None:
     github.outputs(github.of_plan(plan))
-    github.summary(text_for_summary(plan))
+    github.summary(explain_markdown(plan, walk))
 
 
 @click.command()
@@ -115,7 +115,7 @@ def resume(release_name: str | None) -> None:
             raise NotFound(f"the plan of `{record.version}` is not in the ledger, so it cannot be resumed")
         plan = plan_from_bytes(content, what=f"the plan of `{record.version}`")
         carry_out(walk, plan)
-        _tell_the_job(plan)
+        _tell_the_job(plan, walk)
 
 
 def carry_out(walk: Lifecycle, plan: Plan) -> None:

@@ -10,6 +10,7 @@ import click
 
 from relman.cli import github
 from relman.cli.app import lifecycle, say, working
+from relman.cli.gates import gate_lines, gate_markdown
 from relman.cli.options import common_options, format_option, parse_time
 from relman.cli.output import counted, document, printable, read_note, table, write
 from relman.cli.person import said
@@ -17,8 +18,9 @@ from relman.cli.sboms import parse_sboms, sbom_option
 from relman.documents.plan import plan_bytes, plan_document, plan_from_bytes
 from relman.errors import NotFound, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
-from relman.model.gates import GateResult, Override, OverrideRequest, State
+from relman.model.gates import Override, OverrideRequest, State
 from relman.model.plan import Plan, Stage
+from relman.render.escaping import code, escape, sentence
 
 
 @click.command()
@@ -37,7 +39,7 @@ from relman.model.plan import Plan, Stage
 @click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
 @click.option("--until", metavar="TIME", help="When the overrides end.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where there is nothing to do.")
-@format_option("text", "json")
+@format_option("text", "markdown", "json")
 @common_options
 def plan(
     stream: str,
@@ -59,7 +61,8 @@ def plan(
             made = walk.plan(
                 walk.config.stream(stream), since=since, note=introduction, overrides=overrides, sboms=given
             )
-        text = explain(made, walk)
+        text = explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk)
+        summary = explain_markdown(made, walk)
     if output and output != "-":
         write(plan_bytes(made).decode(), output)
     if output == "-" or format_ == "json":
@@ -68,7 +71,7 @@ def plan(
         click.echo(text)
     if output and output != "-" and made.changed:
         say(f"saved: `relman apply {output}` carries out exactly this")
-    github.summary(text_for_summary(made))
+    github.summary(summary)
     github.outputs(github.of_plan(made, plan_file=output if output != "-" else None))
     return 3 if detailed_exitcode and not made.changed else 0
 
@@ -85,11 +88,9 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
         click.echo(_post(made, channel))
     elif format_ == "json":
         document(plan_document(made))
-    elif format_ == "markdown":
-        click.echo(made.notes)
     else:
         with lifecycle(needs_config=False) as walk:
-            click.echo(explain(made, walk))
+            click.echo(explain_markdown(made, walk) if format_ == "markdown" else explain(made, walk))
 
 
 def read_plan(file: str) -> Plan:
@@ -160,8 +161,7 @@ def explain(plan: Plan, walk: Lifecycle) -> str:
         f"{counted(counts.commits_in_range, 'commit')}",
     ]
     lines += [f"  {note}" for note in plan.changelog.notes]
-    lines += ["", _bold("gates"), *_gates(plan.gates)]
-    lines += [f"  {line}" for line in override_lines(plan.overrides)]
+    lines += ["", _bold("gates"), *gate_lines(plan.gates, plan.overrides, walk.clock())]
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
@@ -173,25 +173,20 @@ def _bold(text: str) -> str:
     return click.style(text, bold=True)
 
 
-def _gates(gates: Sequence[GateResult]) -> list[str]:
-    """Every gate once for all variants that it says the same of."""
-    said: dict[tuple[str, str, str], list[str]] = {}
-    for gate in gates:
-        said.setdefault((gate.gate, gate.state, gate.reason), []).append(gate.variant)
-    every = len({gate.variant for gate in gates})
-    rows = []
-    for (name, state, reason), variants in said.items():
-        whom = "all" if len(variants) == every else ", ".join(variants)
-        rows.append(("✓" if state == State.PASSED else "✗", name, whom, state, reason))
-    colours = [None if row[0] == "✓" else "red" for row in rows]
-    return [table(rows, indent="  ", colours=colours)]
-
-
-def text_for_summary(plan: Plan) -> str:
-    """A plan for the summary of a CI step: closed gates first, then the notes."""
-    shut = [f"- ✗ **{gate.gate}** ({gate.variant}): {gate.state}, {gate.reason}" for gate in plan.closed]
-    head = ["Gates that are closed:", "", *shut, ""] if shut else []
-    return "\n".join([*head, plan.notes])
+def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
+    """A plan as a pull request, or the summary of a CI step, shows it: gates first, every write, then the notes."""
+    lines = [f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
+    lines += gate_markdown(plan.gates, plan.overrides, walk.clock())
+    if plan.assumed:
+        lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]
+    if plan.actions:
+        writes = [
+            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.describe(action)))}"
+            for action in plan.actions
+        ]
+        what = counted(len(writes), "write")
+        lines += ["", "<details>", f"<summary>{what}, in this order</summary>", "", *writes, "", "</details>"]
+    return "\n".join([*lines, "", plan.notes])
 
 
 def _post(plan: Plan, channel: str) -> str:

@@ -7,15 +7,18 @@ from datetime import datetime
 import click
 
 from relman.cli.app import lifecycle, working
+from relman.cli.gates import gate_lines, gate_markdown
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable, table
 from relman.documents.status import status_document
+from relman.model.gates import State
 from relman.model.state import StreamState, age
+from relman.render.escaping import code, escape, sentence
 
 
 @click.command()
 @click.argument("stream", required=False)
-@format_option("text", "json")
+@format_option("text", "markdown", "json")
 @common_options
 def status(stream: str | None, format_: str) -> None:
     """Show every stream, or STREAM: version, digest, age, what waits, which gates are open, what is unfinished."""
@@ -26,8 +29,28 @@ def status(stream: str | None, format_: str) -> None:
         now = walk.clock()
     if format_ == "json":
         document(status_document(walk.config.project, states, now))
+    elif format_ == "markdown":
+        click.echo("\n\n".join(_markdown(state, now) for state in states))
     else:
         click.echo("\n\n".join(_text(state, now) for state in states))
+
+
+def _markdown(state: StreamState, now: datetime) -> str:
+    """For an issue or a page: what the stream holds, what is wrong, and every gate."""
+    source = f", from {code(state.source)}" if state.source else ""
+    lines = [f"## {code(state.name)}{source}", "", "| Image | Version | Digest | Waits |", "| --- | --- | --- | --- |"]
+    for variant in state.variants:
+        waits = (variant.waiting_version or variant.waits.short) if variant.waits else ""
+        held = code(variant.holds.short) if variant.holds else "not there"
+        lines.append(f"| {escape(variant.name)} | {escape(variant.version or '')} | {held} | {escape(waits)} |")
+    said = [*((state.problem,) if state.problem else ()), *_stalled(state)]
+    said += [f"{hold.by} holds {hold.what} since {hold.since:%Y-%m-%d %H:%M}: {hold.reason}" for hold in state.holds]
+    said += [f"`{record.version}` is {record.state}: `relman resume {record.id}`" for record in state.unfinished]
+    if said:
+        lines += ["", *(f"- ⚠️ {sentence(line)}" for line in said)]
+    if state.waiting and state.gates:
+        lines += ["", *gate_markdown(state.gates, (), now)]
+    return "\n".join(lines)
 
 
 def _text(state: StreamState, now: datetime) -> str:
@@ -61,11 +84,16 @@ def _text(state: StreamState, now: datetime) -> str:
         lines.append(
             f"  {click.style('unfinished', fg='yellow')} {record.version} ({record.id}) is {record.state}{what}"
         )
+    lines += [f"  {click.style('stalled', fg='red')}    {printable(line)}" for line in _stalled(state)]
     if state.waiting and state.gates:
+        ready = ", ".join(dict.fromkeys(gate.gate for gate in state.gates if gate.opens)) or "none"
         shut = [gate for gate in state.gates if not gate.opens]
-        names = ", ".join(dict.fromkeys(gate.gate for gate in state.gates if gate.opens))
-        lines.append(
-            f"  gates      {names or 'none'} open" if not shut else f"  gates      closed, {names or 'none'} open"
-        )
-        lines += [f"             {gate.gate} ({gate.variant}): {gate.state}, {gate.reason}" for gate in shut]
+        later = all(gate.state is State.SKIPPED for gate in shut)
+        lines.append(f"  gates      {ready} open" if later else f"  gates      closed, {ready} open")
+        lines += [f"  {line}" for line in gate_lines(shut, (), now)]
     return "\n".join(lines)
+
+
+def _stalled(state: StreamState) -> list[str]:
+    """What has not moved for too long; of another stream, the source, with its name."""
+    return [one.message if one.stream == state.name else f"{one.message} (in `{one.stream}`)" for one in state.stalled]

@@ -60,7 +60,7 @@ def audit_document(project: str, audit: Audit, now: datetime) -> AuditDocument:
         project=project,
         now=rfc3339(now),
         streams=[_stream(stream) for stream in audit.streams],
-        findings=[_finding(finding) for finding in audit.all_findings],
+        findings=[finding_document(finding) for finding in audit.all_findings],
         unchecked=[_unchecked(one) for one in audit.all_unchecked],
     )
 
@@ -74,7 +74,8 @@ def _stream(stream: StreamAudit) -> AuditedStreamDocument:
     }
 
 
-def _finding(finding: Finding) -> FindingDocument:
+def finding_document(finding: Finding) -> FindingDocument:
+    """One finding as audits and `relman status` have it."""
     return FindingDocument(
         code=finding.code,
         severity=finding.severity,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from relman.documents.audit import FindingDocument, finding_document
 from relman.documents.holds import HoldDocument, hold_document
 from relman.documents.record import GateDocument, gate_document
 from relman.documents.values import rfc3339
@@ -48,11 +49,13 @@ StreamStatus = TypedDict(
         "unfinished": list[UnfinishedStatus],
         "holds": list[HoldDocument],
         "yanked": str | None,
+        "stalled": list[FindingDocument],
     },
 )
 """One stream; ``version`` and ``release`` are those of its last finished record.
 
-``yanked`` is the version of a yanked release that the stream still holds, else null.
+``yanked`` is the version of a yanked release that the stream still holds, else null. ``stalled`` is what has not moved
+for longer than `expect` says, as `relman audit` tells it.
 """
 
 
@@ -99,4 +102,5 @@ def _stream(state: StreamState) -> StreamStatus:
         "unfinished": [{"id": r.id, "version": r.version, "state": r.state} for r in state.unfinished],
         "holds": [hold_document(hold) for hold in state.holds],
         "yanked": state.yanked.version if state.yanked else None,
+        "stalled": [finding_document(one) for one in state.stalled],
     }

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from relman.model.audit import Finding
+from relman.model.gates import GateResult
 from relman.model.holds import Hold
 from relman.model.oci import Digest
-from relman.model.plan import GateResult
 from relman.model.record import Record, RecordState
 
 
@@ -32,7 +33,8 @@ class VariantState:
 class StreamState:
     """One stream. ``released`` is its last finished record, ``problem`` why its release could not be worked out.
 
-    ``yanked`` is the release that it still holds, for one variant at least, although it was yanked.
+    ``yanked`` is the release that it still holds, for one variant at least, although it was yanked. ``stalled`` is
+    what has not moved for longer than `expect` says: the stream, its source, or what waits behind a closed gate.
     """
 
     name: str
@@ -44,6 +46,7 @@ class StreamState:
     problem: str | None
     holds: tuple[Hold, ...] = ()
     yanked: Record | None = None
+    stalled: tuple[Finding, ...] = ()
 
     @property
     def waiting(self) -> bool:

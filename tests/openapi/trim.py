@@ -128,6 +128,32 @@ SCHEMAS: dict[str, Document] = {
 }
 """Schemas that `ADDED` refers to."""
 
+HISTORY = "paths/~1conversations.history/get/responses/200/content/application~1json/schema/properties"
+
+CORRECTED: dict[str, list[tuple[str, object]]] = {
+    # "1-4096 characters after entities parsing": with the tags it may be longer; the stand-in measures what is left.
+    "telegram": [
+        ("components/schemas/sendMessage/properties/text/maxLength", None),
+        ("components/schemas/editMessageText/properties/text/maxLength", None),
+        # "if the edited message is not an inline message, the edited Message is returned"
+        ("paths/~1editMessageText/post/responses/200", {"$ref": "#/components/responses/ResultMessage"}),
+    ],
+    # A timestamp is a text; a channel can be empty; messages have metadata now.
+    "slack": [
+        ("paths/~1chat.delete/post/requestBody/content/application~1json/schema/properties/ts", {"type": "string"}),
+        (
+            f"{HISTORY}/messages/minItems",
+            None,
+        ),
+        ("components/schemas/objs_message/properties/metadata", {"$ref": "#/components/schemas/Metadata"}),
+        ("components/schemas/objs_message/properties/blocks", {"type": "array", "items": {"type": "object"}}),
+        ("components/schemas/objs_message/required", ["type", "text", "ts"]),
+    ],
+    # It is sent on to the topic's address, which has a name in it.
+    "discourse": [("paths/~1t~1{slug}~1{id}.json", {"get": {"responses": {"200": {}}}})],
+}
+"""Where a description says something else than the service does: a place, and what belongs there, `None` for nothing."""
+
 DROPPED = {"description", "summary", "example", "examples", "externalDocs", "tags", "deprecated", "security", "$schema"}
 """Words, which check nothing."""
 
@@ -142,6 +168,9 @@ def trimmed(name: str, whole: Document) -> Document:
         for operation in (item for method, item in paths[path].items() if method != "parameters"):
             _add(operation, fields)
     kept: Document = {}
+    whole["paths"] = paths
+    for place, right in CORRECTED.get(name, []):
+        _correct(whole, place, right)
     wanted = sorted(_references(paths))
     while wanted:
         kind, _, key = wanted.pop().removeprefix("#/components/").partition("/")
@@ -151,6 +180,17 @@ def trimmed(name: str, whole: Document) -> Document:
     info = {key: whole["info"][key] for key in ("title", "version") if key in whole["info"]}
     servers = [{"url": server["url"]} for server in whole.get("servers", [])]
     return {"openapi": whole["openapi"], "info": info, "servers": servers, "paths": paths, "components": kept}
+
+
+def _correct(whole: Document, place: str, right: object) -> None:
+    *steps, last = (step.replace("~1", "/") for step in place.split("/"))
+    found: Any = whole
+    for step in steps:
+        found = found[step]
+    if right is None:
+        del found[last]
+    else:
+        found[last] = right
 
 
 def _as_json(paths: Document) -> None:

@@ -106,15 +106,21 @@ class Standin(Scripted):
     def checked(self, asked: Asked) -> Reply:
         """Answer a request, or do what a fault does instead."""
         path = asked.path
+        wrong: tuple[str, ...] = ()
         base = self.base_of(asked)
         if base is not None:
             path = path[len(base) :]
-            self.violations += check_request(self.description, asked.method, path, asked.headers, asked.body)
+            wrong = check_request(self.description, asked.method, path, asked.headers, asked.body)
+            self.violations += wrong
         forward = partial(self._answered, asked, path if base is not None else None)
         for fault in self.faults:
             if (reply := fault(asked, forward)) is not None:
                 return reply
-        return forward()
+        return (self.refusal(wrong) if wrong else None) or forward()
+
+    def refusal(self, wrong: tuple[str, ...]) -> Reply | None:
+        """The answer to what does not conform, where the service looks closely; `None` where it does not."""
+        return None
 
     def _answered(self, asked: Asked, path: str | None) -> Reply:
         operation = self.description.operation(asked.method, path) if path is not None else None

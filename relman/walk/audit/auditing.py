@@ -10,6 +10,7 @@ from relman.config import Config
 from relman.errors import ConfigError, Malformed, Passing, RelmanError, Unequipped
 from relman.ledger.protocol import Ledger
 from relman.model.audit import Audit, Code, Finding, StreamAudit, Unchecked
+from relman.model.gates import GateResult
 from relman.model.observed import Observations
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader
@@ -59,8 +60,12 @@ def audit(
     *,
     now: datetime,
     last: int | None,
+    closed: Callable[[Stream], tuple[GateResult, ...]] = lambda _: (),
 ) -> Audit:
-    """Every stream of ``streams``, one by one: what the registry said of one is not asked again for the next."""
+    """Every stream of ``streams``, one by one: what the registry said of one is not asked again for the next.
+
+    ``closed`` says which gates keep out what waits to enter a stream.
+    """
     tags, images = TagBook(reader), Images(reader)
     findings: tuple[Finding, ...] = ()
     try:
@@ -72,7 +77,9 @@ def audit(
 
     def one(stream: Stream) -> StreamAudit:
         found, broken = ledger.survey(stream.name)
-        return audit_stream(Facts(config, stream, found, broken, observed, tags, images, reader, published, now, last))
+        return audit_stream(
+            Facts(config, stream, found, broken, observed, tags, images, reader, published, now, last, closed)
+        )
 
     never = not observed.entries and not findings
     return Audit(tuple(map(one, streams)), findings, (Unchecked(Code.MOVED_TAG, None, _NEVER_OBSERVED),) * never)

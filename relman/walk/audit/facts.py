@@ -13,6 +13,7 @@ from relman.config import Config
 from relman.errors import NotFound
 from relman.hookspecs import Executor
 from relman.model.audit import BrokenRecord, Code, Finding, Unchecked
+from relman.model.gates import GateResult
 from relman.model.observed import Observations
 from relman.model.oci import Digest, Image, Reference, parse_repository
 from relman.model.plan import Action, Plan
@@ -71,7 +72,8 @@ class Published:
 @dataclass(frozen=True)
 class Facts:
     """One stream. ``records`` are the newest first; ``last`` is how many releases before the current one are asked
-    after in registry and channels, `None` for all.
+    after in registry and channels, `None` for all. ``closed`` says which gates keep out what waits, as far as that can
+    be told without reading the images.
     """
 
     config: Config
@@ -85,6 +87,7 @@ class Facts:
     published: Published
     now: datetime
     last: int | None
+    closed: Callable[[Stream], tuple[GateResult, ...]] = lambda _: ()
     _orders: dict[str, Order | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _dated: dict[Place, tuple[Version, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from relman.model.audit import Code
+from relman.model.gates import GateResult
 from relman.model.observed import Observations
 from relman.model.oci import Digest, Image
 from relman.model.state import age
@@ -65,30 +66,56 @@ def _still(facts: Facts, still: dict[str, datetime], waits: dict[str, tuple[Dige
     message = f"{words} has not moved for {age(since, facts.now)}; expected is {_expected(facts)}"
     hint = "see whether builds still arrive"
     if waiting:
-        message += f"; meanwhile `{facts.stream.source}` holds another build, which waits"
-        hint = f"`relman status {facts.stream.name}` shows which gate is closed, and why"
+        gates = facts.closed(facts.stream)
+        message += f"; meanwhile `{facts.stream.source}` holds another build, which waits{_behind(gates)}"
+        hint = _look(facts, gates)
     return facts.finding(
         Code.STANDSTILL,
         message,
         hint,
         variant=one,
-        evidence={"since": {name: _text(at) for name, at in still.items()}, "waits": waiting},
+        evidence={"since": {name: _text(at) for name, at in still.items()}, "waits": waiting}
+        | ({"gates": _names(gates)} if waiting else {}),
     )
 
 
 def _late(facts: Facts, late: dict[str, datetime], waits: dict[str, tuple[Digest, datetime]]) -> Answer:
     one, words = facts.variants(late)
     since = min(late.values())
+    gates = facts.closed(facts.stream)
     return facts.finding(
         Code.STANDSTILL,
-        f"a build of {words} has waited in `{facts.stream.source}` for {age(since, facts.now)}; expected is "
-        f"{_expected(facts)}",
-        f"`relman status {facts.stream.name}` shows which gate is closed, and why",
+        f"a build of {words} has waited in `{facts.stream.source}` for {age(since, facts.now)}{_behind(gates)}; "
+        f"expected is {_expected(facts)}",
+        _look(facts, gates),
         variant=one,
         evidence={
             "since": {name: _text(at) for name, at in late.items()},
             "waits": {name: waits[name][0] for name in late},
+            "gates": _names(gates),
         },
+    )
+
+
+def _names(gates: Sequence[GateResult]) -> list[str]:
+    return list(dict.fromkeys(gate.gate for gate in gates))
+
+
+def _behind(gates: Sequence[GateResult]) -> str:
+    """Which gates do not open, as part of a sentence."""
+    if not gates:
+        return ""
+    states = {name: next(gate.state for gate in gates if gate.gate == name) for name in _names(gates)}
+    closed = ", ".join(f"`{name}` ({state})" for name, state in states.items())
+    return f" behind {closed}"
+
+
+def _look(facts: Facts, gates: Sequence[GateResult]) -> str:
+    name = facts.stream.name
+    return (
+        f"`relman status {name}` shows what would open it"
+        if gates
+        else f"no gate is known to be closed: does the job that runs `relman release {name}` still run?"
     )
 
 
