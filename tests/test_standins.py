@@ -15,7 +15,9 @@ from tests.servers import once
 from tests.standins import faults
 from tests.standins.certificates import certified
 from tests.standins.discord import Discord
+from tests.standins.discourse import Discourse
 from tests.standins.github import BODY, GitHub
+from tests.standins.slack import CHANNEL, Slack
 from tests.standins.telegram import Telegram
 
 JSON = {"content-type": "application/json"}
@@ -243,3 +245,80 @@ def test_telegram_keeps_what_a_bot_may_post_and_measures_what_is_read() -> None:
         assert call("sendMessage", chat_id="@other", text="v1")["description"] == "Bad Request: chat not found"
         assert httpx2.post(f"{telegram.url}/bot1:x/getMe").status_code == 401
         assert call("getMe")["result"]["is_bot"]
+
+
+# ------------------------------------------------------------------------------------------------- Slack
+
+
+def test_slack_says_no_with_200_and_keeps_metadata_for_who_asks() -> None:
+    with Slack() as slack, httpx2.Client(headers={"Authorization": f"Bearer {slack.token}"}) as client:
+
+        def call(method: str, **said: object) -> Any:
+            return client.post(f"{slack.url}/api/{method}", json=said).json()
+
+        key = {"event_type": "relman", "event_payload": {"key": "composed"}}
+        first = call("chat.postMessage", channel=CHANNEL, text="v1", metadata=key)
+        call("chat.postMessage", channel=CHANNEL, text="details", thread_ts=first["ts"])
+        call("chat.postMessage", channel=CHANNEL, markdown_text="**v2**")
+        history = f"{slack.url}/api/conversations.history?channel={CHANNEL}"
+        assert [found["text"] for found in client.get(history).json()["messages"]] == ["**v2**", "v1"]
+        assert "metadata" not in client.get(history).json()["messages"][1]
+        found = client.get(f"{history}&include_all_metadata=true&limit=1&latest={first['ts']}&inclusive=true").json()
+        assert ([item["metadata"] for item in found["messages"]], found["has_more"]) == ([key], False)
+        assert call("chat.update", channel=CHANNEL, ts=first["ts"], text="v1, corrected")["text"] == "v1, corrected"
+        link = client.get(f"{slack.url}/api/chat.getPermalink?channel={CHANNEL}&message_ts={first['ts']}").json()
+        assert link["permalink"].endswith(first["ts"].replace(".", ""))
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["ok"]
+        assert call("chat.delete", channel=CHANNEL, ts=first["ts"])["error"] == "message_not_found"
+        assert call("chat.postMessage", channel="C9", text="v1")["error"] == "channel_not_found"
+        assert call("chat.postMessage", channel=CHANNEL)["error"] == "no_text"
+        wrong = httpx2.post(f"{slack.url}/api/chat.postMessage", json={"channel": CHANNEL, "text": "v1"})
+        assert (wrong.status_code, wrong.json()["error"]) == (200, "not_authed")
+        assert [post.get("text") for post in slack.posts] == ["details", None]
+        assert client.get(f"{slack.url}/api/auth.test").json()["user"] == "relman"
+
+
+def test_an_incoming_webhook_of_slack_answers_in_words() -> None:
+    with Slack() as slack:
+        assert httpx2.post(slack.webhook, json={"text": "v1"}).text == "ok"
+        assert httpx2.post(slack.webhook, json={}).status_code == 400
+        assert httpx2.post(f"{slack.webhook}x", json={"text": "v1"}).status_code == 404
+        assert [post["text"] for post in slack.posts] == ["v1"]
+
+
+# --------------------------------------------------------------------------------------------- Discourse
+
+
+def test_discourse_has_one_topic_for_each_external_id_and_title() -> None:
+    title, raw = "Version 1 of the system", "The first version is here, at last."
+    with Discourse() as forum:
+        headers = {"Api-Key": forum.key, "Api-Username": forum.username}
+        with httpx2.Client(headers=headers, base_url=forum.url, follow_redirects=True) as client:
+            said = {"title": title, "raw": raw, "category": 5, "tags": ["release"], "external_id": "relman-v1"}
+            made = client.post("/posts.json", json=said).json()
+            again = client.post("/posts.json", json={**said, "title": f"{title} again"})
+            assert (again.status_code, again.json()["errors"]) == (422, ["External has already been taken"])
+            again = client.post("/posts.json", json={**said, "external_id": "other"})
+            assert again.json()["errors"] == ["Title has already been used"]
+            assert client.get("/t/external_id/nothing.json").status_code == 404
+            found = client.get("/t/external_id/relman-v1.json")
+            assert (found.history[0].status_code, found.json()["id"]) == (301, made["topic_id"])
+            assert found.url.path == f"/t/{made['topic_slug']}/{made['topic_id']}.json"
+            assert found.json()["post_stream"]["posts"][0]["id"] == made["id"]
+            post = {"raw": f"{raw} Corrected.", "edit_reason": "a slip"}
+            assert client.put(f"/posts/{made['id']}.json", json={"post": post}).json()["post"]["version"] == 2
+            assert (
+                client.put(f"/t/-/{made['topic_id']}.json", json={"topic": {"title": f"{title}!"}}).status_code == 200
+            )
+            assert client.post("/posts.json", json={"topic_id": made["topic_id"], "raw": raw}).status_code == 200
+            assert [(t.title, t.raw, t.tags, len(t.replies)) for t in forum.topics] == [
+                (f"{title}!", post["raw"], ["release"], 1)
+            ]
+            assert client.get(f"/posts/{made['id']}.json").json()["raw"] == post["raw"]
+            assert client.post("/posts.json", json={**said, "category": 9}).status_code == 422
+            assert client.post("/posts.json", json={"title": "short", "raw": "short"}).status_code == 422
+            assert client.delete(f"/t/{made['topic_id']}.json").status_code == 200
+            assert client.get("/t/external_id/relman-v1.json").status_code == 404
+            assert client.post("/posts.json", json=said).json()["errors"] == ["External has already been taken"]
+        assert httpx2.post(f"{forum.url}/posts.json", json={"raw": raw}).status_code == 403
+        assert forum.topics == []

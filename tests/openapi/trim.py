@@ -152,7 +152,7 @@ CORRECTED: dict[str, list[tuple[str, object]]] = {
     # It is sent on to the topic's address, which has a name in it.
     "discourse": [("paths/~1t~1{slug}~1{id}.json", {"get": {"responses": {"200": {}}}})],
 }
-"""Where a description says something else than the service does: a place, and what belongs there, `None` for nothing."""
+"""Where a description says something else than the service does: a place, and what belongs there; `None` is nothing."""
 
 DROPPED = {"description", "summary", "example", "examples", "externalDocs", "tags", "deprecated", "security", "$schema"}
 """Words, which check nothing."""
