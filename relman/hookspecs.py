@@ -327,7 +327,8 @@ class Renderer(Protocol):
 
         Where they measure more than ``limit``, whole parts are left out in a stated order; a sentence says so, with
         a link to ``full``, the address of the whole text. ``measure`` counts as the channel does: ``characters``,
-        ``bytes`` (UTF-8), ``utf16`` units, ``graphemes``, or by a function of your own.
+        ``bytes`` (UTF-8), ``utf16`` units, ``graphemes``, ``mastodon`` (graphemes, an address as 23 of them),
+        ``telegram`` (``utf16`` units without the tags), or by a function of your own.
         Raises `UsageError` where the limit leaves room for nothing.
         """
 

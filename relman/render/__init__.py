@@ -16,7 +16,7 @@ from relman.render.links import Links
 from relman.render.markdown import to_text
 from relman.render.measures import MEASURES
 from relman.render.parts import Parted, more, unmarked
-from relman.render.posts import DETAIL, POST_FORMATS
+from relman.render.posts import DETAIL, written
 from relman.render.templates import Templates, render_title
 from relman.render.values import standard_values
 
@@ -107,13 +107,10 @@ class NotesRenderer:
 
         See `relman.hookspecs.Renderer.post`.
         """
-        if format not in POST_FORMATS:
-            formats = ", ".join(f"`{name}`" for name in POST_FORMATS)
-            raise UsageError(f"there is no format `{format}` for posts", hint=f"there are {formats}")
         counted = MEASURES[measure] if isinstance(measure, str) else measure
         size = 0
         for detail in DETAIL:
-            text = POST_FORMATS[format](self.render(template, detail=detail, **values)).strip()
+            text = written(self.render(template, detail=detail, **values), format)
             if not text:
                 raise ConfigError(f"template `{template}` comes out empty: there is nothing to post")
             size = counted(text)
