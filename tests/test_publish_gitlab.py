@@ -238,5 +238,8 @@ def test_what_gitlab_says_of_several_fields_is_said(server: GitLab, trial: Trial
 
 @pytest.mark.parametrize("key", ["draft", "latest", "prerelease", "discussion_category"])
 def test_what_gitlab_does_not_have_is_no_key(key: str, server: GitLab, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=f"unknown key `{key}`"), trying(server, tmp_path, **{key: ["stable"]}):
+    with (
+        pytest.raises(AssertionError, match=f"unknown key `{key}`"),
+        trying(server, tmp_path, "TOKEN", **{key: ["stable"]}),
+    ):
         pass

@@ -83,11 +83,12 @@ class _Attached:
 
 @dataclass(frozen=True, slots=True)
 class SbomBlob:
-    """A blob that says it is an SBOM of an image, as its descriptor has it; ``size`` in bytes."""
+    """A blob that says it is an SBOM of an image; ``size`` in bytes. ``kind`` is what it is attached as."""
 
     digest: Digest
     media_type: str
     size: int
+    kind: str
 
 
 def attached_sboms(image: ImageUnderRead, digest: Digest) -> Iterator[SbomBlob]:
@@ -96,7 +97,7 @@ def attached_sboms(image: ImageUnderRead, digest: Digest) -> Iterator[SbomBlob]:
     for sbom in sorted(_attached(image, digest, referrers, []), key=_newest_first):
         for layer in sbom.layers:
             try:
-                yield SbomBlob(Digest(layer.digest), layer.media_type, layer.size)
+                yield SbomBlob(Digest(layer.digest), layer.media_type, layer.size, sbom.descriptor.artifact_type or "")
             except ValueError:
                 continue
 

@@ -199,9 +199,7 @@ def _newest(candidate: Candidate, platform: Platform, registry: RegistryReader) 
 
 def _of_blob(stem: str, found: SbomBlob, image: Reference) -> Asset:
     blob = image.repository.digest(found.digest)
-    return Asset(
-        f"{stem}{_suffix(found.media_type)}", _plain(found.media_type), found.size, found.digest.hex, blob=blob
-    )
+    return Asset(f"{stem}{_suffix(found)}", _plain(found.media_type), found.size, found.digest.hex, blob=blob)
 
 
 def _stem(candidate: Candidate, platform: Platform) -> str:
@@ -215,10 +213,12 @@ def _stem(candidate: Candidate, platform: Platform) -> str:
 _SUFFIXES = (("spdx", ".spdx"), ("cyclonedx", ".cdx"), ("syft", ".syft"), ("in-toto", ".intoto"), ("dsse", ".intoto"))
 
 
-def _suffix(media_type: str) -> str:
-    kind = next((suffix for word, suffix in _SUFFIXES if word in media_type.lower()), ".sbom")
-    packed = next((end for word, end in (("zst", ".zst"), ("gzip", ".gz")) if word in media_type.lower()), "")
-    form = ".xml" if "xml" in media_type.lower() else ".json"
+def _suffix(found: SbomBlob) -> str:
+    """By its own type, else by what it is attached as: many are plain JSON by the former."""
+    types = (found.media_type.lower(), found.kind.lower())
+    kind = next((suffix for type in types for word, suffix in _SUFFIXES if word in type), ".sbom")
+    packed = next((end for word, end in (("zst", ".zst"), ("gzip", ".gz")) if word in types[0]), "")
+    form = ".xml" if "xml" in types[0] else ".json"
     return f"{kind}{form}{packed}"
 
 
