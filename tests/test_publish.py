@@ -317,33 +317,55 @@ def context(world: World, server: GitHub) -> ActionsContext:
         return ActionsContext(release, walk.config.stream("stable"), plan.changelog, renderer, lambda _model: ())
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(parts=st.lists(PARTS, min_size=1, max_size=12), repeat=st.integers(1, 3000), off=st.integers(-2, 2))
-@pytest.mark.parametrize("forge", ["github", "gitlab"])
-def test_no_text_is_longer_than_its_forge_takes_not_even_withdrawn(
-    forge: str, parts: list[str], repeat: int, off: int, context: ActionsContext
-) -> None:
-    measure: Callable[[str], int] = len if forge == "github" else in_bytes
-    limit = LIMIT if forge == "github" else GITLAB_LIMIT
+def with_sections(context: ActionsContext, *texts: str) -> ActionsContext:
     changelog = sample("Composed OS", "stable", ("os",))
-    text = "".join(parts)
-    near = max(1, (limit - 6000) // max(1, measure(text)) + off)
-    sections = tuple(
-        Section(f"s{number}", 60 + number, f"Part {number}", text * size)
-        for number, size in enumerate((min(repeat, near), near // 2))
-    )
-    at = context_of(replace(changelog, sections=(*changelog.sections, *sections)), context)
+    more = tuple(Section(f"s{n}", 60 + n, f"Part {n}", text) for n, text in enumerate(texts))
+    return context_of(replace(changelog, sections=(*changelog.sections, *more)), context)
 
-    action = plan_release(at, model(forge), limit=limit, measure=measure, flags={})
 
-    said = action.text("text")
-    assert measure(said) <= limit
+MEASURES: Mapping[str, tuple[int, Callable[[str], int]]] = {
+    "github": (LIMIT, len),
+    "gitlab": (GITLAB_LIMIT, in_bytes),
+}
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.lists(PARTS, min_size=1, max_size=8).map("x".join), max_size=3), limit=st.integers(1500, 6000))
+@pytest.mark.parametrize("forge", MEASURES)
+def test_no_text_is_longer_than_its_forge_takes_not_even_withdrawn(
+    forge: str, texts: list[str], limit: int, context: ActionsContext
+) -> None:
+    _, measure = MEASURES[forge]
+    at = with_sections(context, *(text for text in texts if text.strip()))
+
+    action = plan_release(at, model(forge, limit=limit), limit=None, measure=measure, flags={})
+
+    said, ends = action.text("text"), f"\n\n{marker(action.key)}\n"
     assert measure(withdrawn_text(said, "2026-07-06")) <= limit
-    assert said.endswith(f"{marker(action.key)}\n")
-    cut = said.removesuffix(f"\n\n{marker(action.key)}\n") != at.renderer.notes("markdown").rstrip()
-    assert cut is (measure(at.renderer.notes("markdown")) > limit - BANNER - measure(f"\n\n{marker(action.key)}\n"))
-    if cut:
-        assert "/notes.md" in said
+    assert said.endswith(ends)
+    whole = at.renderer.notes("markdown")
+    cut = said.removesuffix(ends) != whole.rstrip()
+    assert cut is (measure(whole) > limit - BANNER - measure(ends))
+    assert not cut or "/notes.md" in said
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00fc", "\U0001f469"])
+@pytest.mark.parametrize("forge", MEASURES)
+def test_notes_are_whole_up_to_the_limit_and_cut_from_one_more_on(
+    forge: str, letter: str, context: ActionsContext
+) -> None:
+    limit, measure = MEASURES[forge]
+    free = limit - BANNER - measure(f"\n\n{marker('k' * 32)}\n")
+    room = free - measure(with_sections(context, letter).renderer.notes("markdown"))
+    most = letter * (room // measure(letter) + 1) + "y" * (room % measure(letter))
+
+    texts = {}
+    for more in ("", "y"):
+        at = with_sections(context, most + more)
+        action = plan_release(at, model(forge, assets=[]), limit=limit, measure=measure, flags={})
+        texts[more] = (measure(at.renderer.notes("markdown")) - free, len(assets(action)))
+
+    assert texts == {"": (0, 0), "y": (1, 1)}
 
 
 def test_a_limit_that_leaves_room_for_nothing_names_channel_and_limit(context: ActionsContext) -> None:
