@@ -31,7 +31,7 @@ from relman.walk.resolve import Resolver
 from relman.walk.tags import TagBook
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
-    from relman.render import NotesRenderer, Templates
+    from relman.render import Banner, NotesRenderer, Templates
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,21 @@ class Instruments:
         return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
 
     def renderer(
-        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+        self,
+        changelog: Changelog,
+        id: str | None = None,
+        *,
+        overrides: Sequence[Override] = (),
+        withdrawn: Banner | None = None,
     ) -> NotesRenderer:
-        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates.
+
+        ``withdrawn`` says that it no longer stands: that is the first thing that readers see.
+        """
         from relman.render import NotesRenderer
 
         extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
-        return NotesRenderer(self.templates, changelog, extra, self.config.links)
+        return NotesRenderer(self.templates, changelog, extra, self.config.links, withdrawn)
 
     # --------------------------------------------------------------------------------------------- records
 

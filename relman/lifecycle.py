@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -40,7 +41,7 @@ from relman.model.rollback import Rollback
 from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
-from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
+from relman.walk import acting, announcing, composing, gating, observing, planning, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Facts, Images, Published
@@ -54,7 +55,7 @@ from relman.walk.tags import TagBook
 from relman.web import ReadingWeb
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
-    from relman.render import NotesRenderer, Templates
+    from relman.render import Banner, NotesRenderer, Templates
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
@@ -262,10 +263,19 @@ class Lifecycle:
         """What plugins would do for ``release``, with the channels of ``config``."""
         stream = self.config.stream(release.stream)
         settings = SettingsOf(config, self.slots, stream)
+        page, earlier = None, {}
+        if config.channels:
+            page = announcing.page_of(config, self.slots, stream, release.version, partial(self._address, changelog))
+            source = self.ledger.records(stream.source) if stream.source else ()
+            earlier = dict(announcing.followed_up(release, source, self.instruments.plan_of))
         context = hookspecs.ActionsContext(
-            release, stream, changelog, renderer, settings, self.config.signature, registry=self.reader
+            release, stream, changelog, renderer, settings, self.config.signature, page, earlier, self.reader
         )
         return self._asked(hookspecs.relman_actions, context)
+
+    def _address(self, changelog: Changelog, source: str) -> str:
+        values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}
+        return self.templates.address(source)(values)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
@@ -396,7 +406,58 @@ class Lifecycle:
         )
         if session.finished:
             return session.record, None
-        tools = acting.Tools(
+        try:
+            return self._act(plan, session, self._tools(plan, session, report))
+        except RelmanError as error:
+            if not acting.begun(session.record.receipts):
+                raise
+            finish = f"finish it: `relman resume {plan.id}`"
+            hint = f"{error.hint}; then {finish}" if error.hint else finish
+            raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
+
+    # ------------------------------------------------------------------------------------------- after it was made
+
+    def posts(
+        self,
+        record: Record,
+        stages: Sequence[Stage],
+        channels: Sequence[str] = (),
+        *,
+        today: bool = False,
+        new: bool = True,
+        note: str | None = None,
+    ) -> tuple[Plan, tuple[announcing.Post, ...]]:
+        """A release's plan and its posts: as planned and, where there are channels that came since or it is asked
+        for, as they would be ``today``, with ``note`` for a handwritten introduction. ``new``: there may be new ones.
+        """
+        plan = announcing.require_made(record, self.instruments.plan_of(record), new=new)
+        stream = self.config.stream(plan.stream)
+        planned = {action.channel for action in plan.actions}
+        added = [one for one in self.config.channels if one.applies(stream.name) and one.name not in planned]
+        silent = plan.rollback is not None or not new
+        actions: tuple[Action, ...] = ()
+        if today or (added and not silent):
+            release = self.instruments.resolver.pinned(plan)
+            changelog = announcing.with_note(plan.changelog, note)
+            renderer = self.renderer(changelog, plan.id, overrides=plan.overrides, withdrawn=announcing.banner(record))
+            channels_now = self.config.channels if today else tuple(added)
+            actions = self._actions(release, changelog, renderer, replace(self.config, channels=channels_now))
+        return plan, announcing.posts_of(plan, record, stages, actions, channels)
+
+    @contextmanager
+    def announcer(
+        self, record: Record, plan: Plan, report: Callable[[Action, Receipt], None]
+    ) -> Iterator[announcing.Announcer]:
+        """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end."""
+        session = self.ledger.reopen(record, host=socket.gethostname(), process=getpid(), now=self.clock())
+        announcer = announcing.Announcer(plan, session, self._tools(plan, session, report), self.person())
+        try:
+            yield announcer
+        finally:
+            announcer.finish(lambda: self.instruments.contents_to_keep(plan))
+
+    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> acting.Tools:
+        return acting.Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
             writer=self.hands.hands,
@@ -405,14 +466,6 @@ class Lifecycle:
             elsewhere=session.elsewhere,
             filled=lambda action, record: statement.filled(plan, action, record),
         )
-        try:
-            return self._act(plan, session, tools)
-        except RelmanError as error:
-            if not acting.begun(session.record.receipts):
-                raise
-            finish = f"finish it: `relman resume {plan.id}`"
-            hint = f"{error.hint}; then {finish}" if error.hint else finish
-            raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
 
     def _act(self, plan: Plan, session: Session, tools: acting.Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
@@ -490,10 +543,17 @@ class Lifecycle:
         return self.instruments.comparer_of(wants, richest=richest)
 
     def renderer(
-        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+        self,
+        changelog: Changelog,
+        id: str | None = None,
+        *,
+        overrides: Sequence[Override] = (),
+        withdrawn: Banner | None = None,
     ) -> NotesRenderer:
-        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
-        return self.instruments.renderer(changelog, id, overrides=overrides)
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates, ``withdrawn``
+        says that it no longer stands.
+        """
+        return self.instruments.renderer(changelog, id, overrides=overrides, withdrawn=withdrawn)
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""

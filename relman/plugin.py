@@ -42,7 +42,7 @@ from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
-from relman.settings import ChannelSettings, Duration, Secret, Table
+from relman.settings import ChannelSettings, Duration, PublishSettings, Secret, Table
 
 __all__ = [
     "CAREFUL",
@@ -75,6 +75,7 @@ __all__ = [
     "NotShown",
     "Passing",
     "ProgramFailed",
+    "PublishSettings",
     "RegistryReader",
     "RegistryWriter",
     "RelmanError",

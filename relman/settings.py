@@ -56,3 +56,11 @@ class ChannelSettings(Table):
     template: str | None = None
     required: bool = False
     timeout: Duration = timedelta(seconds=30)
+
+
+class PublishSettings(ChannelSettings):
+    """What tables have of channels that publish the whole notes at an address of their own."""
+
+    def page(self, version: str) -> str | None:
+        """Where people will find the notes of ``version``, known before they stand there; `None` where nobody will."""
+        return None

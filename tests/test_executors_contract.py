@@ -24,7 +24,7 @@ from relman.plugin import ChannelSettings, RelmanError, Secret, Slot
 from relman.testing import MemoryRegistry, Write, attach, put_image
 from relman.testing.executors import RULES, Rule, Trial, channel_trial, registry_trial
 from relman.testing.trials import RELEASE
-from relman_plugins.announce import file, webhook
+from relman_plugins.announce import feed, file, webhook
 from relman_plugins.gates.signature.demand import Demand, Kind, Requirement
 from relman_plugins.gates.signature.executor import VerifyExecutor
 from relman_plugins.gates.signature.identity import Identity, Match
@@ -45,6 +45,18 @@ SIGNER = Signer()
 def file_world(folder: Path) -> Iterator[Trial]:
     table = '[[announce]]\ntype = "file"\npath = "news/{{ version }}.md"\n'
     with channel_trial(file, table, folder=folder, effects=lambda: len(list(folder.glob("news/*")))) as trial:
+        yield trial
+
+
+@contextmanager
+def feed_world(folder: Path) -> Iterator[Trial]:
+    table = '[[announce]]\ntype = "feed"\npath = "feed.xml"\nurl = "https://composed.example/feed.xml"\n'
+
+    def entries() -> int:
+        written = folder / "feed.xml"
+        return written.read_text().count("<entry>") if written.exists() else 0
+
+    with channel_trial(feed, table, folder=folder, effects=entries) as trial:
         yield trial
 
 
@@ -130,6 +142,7 @@ def verify_world(folder: Path) -> Iterator[Trial]:
 WORLDS: Mapping[str, World] = {
     "copy": copy_world,
     "evidence": evidence_world,
+    "feed": feed_world,
     "file": file_world,
     "statement": statement_world,
     "tag": tag_world,

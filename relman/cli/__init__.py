@@ -27,6 +27,8 @@ from relman.redaction import redacted_streams
         "apply": ("relman.cli.apply:apply", "carry out a saved plan; again finishes it"),
         "release": ("relman.cli.apply:release", "plan, show, ask, apply"),
         "resume": ("relman.cli.apply:resume", "finish what an earlier run left"),
+        "announce": ("relman.cli.announce:announce", "posts that were left out, corrected, taken back"),
+        "publish": ("relman.cli.announce:publish", "the same for what is published on forges"),
         "rollback": ("relman.cli.rollback:rollback", "a stream back to an earlier release, and held there"),
         "yank": ("relman.cli.yank:yank", "say of a release that nobody should use it"),
         "hold": ("relman.cli.hold:hold", "let nothing enter a stream"),

@@ -47,7 +47,7 @@ PAGE = "https://example.org/releases/sample-20260705"
 TITLE = "sample-20260705: Composed *OS* <b>ü</b> & @everyone @here \U0001f469\u200d\U0001f4bb"
 """Something of what strangers write into titles: markup, a ping, an emoji of three."""
 
-WRITES = frozenset({"send", "write_file", "put_blob", "put_manifest", "copy"})
+WRITES = frozenset({"send", "write_file", "change_file", "put_blob", "put_manifest", "copy"})
 """What writers write with."""
 
 _HEAD = """\

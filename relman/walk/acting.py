@@ -20,7 +20,6 @@ from relman.ledger.protocol import Session
 from relman.model.plan import Action, Plan, Stage
 from relman.model.record import Attempt, Receipt, ReceiptState, Record, RecordState, Unknown
 from relman.model.streams import OnFailure
-from relman.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ def act(plan: Plan, session: Session, tools: Tools, on_failure: OnFailure) -> Ou
             receipt, error = _carry_out(tools.filled(action, session.record), known, session, tools)
             if error and action.stage <= Stage.SEAL:
                 stopped = error
-        receipt = stamped(receipt, tools.clock())
+        receipt = replace(receipt, at=tools.clock())
         session.receipt(receipt)
         receipts[action.key] = receipt
         tools.report(action, receipt)
@@ -91,11 +90,6 @@ def act(plan: Plan, session: Session, tools: Tools, on_failure: OnFailure) -> Ou
     if stopped and on_failure is OnFailure.RESTORE:
         return _restore(plan, receipts, session, tools, stopped)
     return Outcome(tuple(receipts.values()), state_so_far(plan, receipts.values()), stopped)
-
-
-def stamped(receipt: Receipt, at: datetime) -> Receipt:
-    """``receipt`` with its time, and as it may be written down: a service's words may repeat what it was sent."""
-    return replace(receipt, at=at, detail=redact(receipt.detail) if receipt.detail else receipt.detail)
 
 
 def _carry_out(
