@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.standins.certificates import certified
 from tests.standins.discord import Discord
 from tests.standins.discourse import Discourse
 from tests.standins.github import BODY, GitHub
+from tests.standins.gitlab import GitLab
+from tests.standins.mastodon import Mastodon
 from tests.standins.slack import CHANNEL, Slack
 from tests.standins.telegram import Telegram
 
@@ -48,6 +51,9 @@ def encoded(document: object) -> bytes:
         ("slack", "POST /chat.postMessage", JSON, {"channel": "C", "blocks": "[]"}, ["'[]' is not of type 'array'"]),
         ("telegram", "POST /sendMessage", JSON, {"chat_id": 1, "text": ""}, ["'' should be non-empty"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "category": "1"}, ["'1' is not of type 'integer'"]),
+        ("gitlab", "POST /projects/a%2Fb/releases", JSON, {"tag_name": "v", "body": ""}, ["'body' was unexpected"]),
+        ("gitlab", "PUT /projects/1/packages/generic/n/v/a%20b", {}, "x", ["path `file_name`"]),
+        ("mastodon", "POST /api/v1/statuses", JSON, {"status": "x", "visibility": "all"}, ["'all' is not one of"]),
         ("discourse", "POST /posts.json", JSON, {"raw": "x", "topics": 1}, ["'topics' was unexpected"]),
     ],
 )  # fmt: skip
@@ -322,3 +328,101 @@ def test_discourse_has_one_topic_for_each_external_id_and_title() -> None:
             assert client.post("/posts.json", json=said).json()["errors"] == ["External has already been taken"]
         assert httpx2.post(f"{forum.url}/posts.json", json={"raw": raw}).status_code == 403
         assert forum.topics == []
+
+
+# ---------------------------------------------------------------------------------------------- Mastodon
+
+
+def test_mastodon_takes_a_key_once_within_an_hour() -> None:
+    with Mastodon() as mastodon:
+        headers = {"Authorization": f"Bearer {mastodon.token}"}
+        with httpx2.Client(headers=headers, base_url=mastodon.url) as client:
+
+            def post(**said: object) -> httpx2.Response:
+                return client.post("/api/v1/statuses", json=said, headers={"Idempotency-Key": "composed"})
+
+            first = post(status="v1 is out: https://example.invalid/v1").json()
+            assert post(status="v1 is out: https://example.invalid/v1").json()["id"] == first["id"]
+            mastodon.now += timedelta(hours=1)
+            reply = post(status="and more", in_reply_to_id=first["id"], visibility="unlisted").json()
+            assert reply["in_reply_to_id"] == first["id"]
+            where = f"/api/v1/statuses/{first['id']}"
+            edited = client.put(where, data={"status": "v1, corrected"}).json()
+            assert (edited["content"], edited["edited_at"] is None) == ("<p>v1, corrected</p>", False)
+            assert client.get(f"{where}/source").json()["text"] == "v1, corrected"
+            me = client.get("/api/v1/accounts/verify_credentials").json()["id"]
+            mine = client.get(f"/api/v1/accounts/{me}/statuses?limit=40&exclude_replies=true").json()
+            assert [status["id"] for status in mine] == [first["id"]]
+            assert client.delete(where).json()["text"] == "v1, corrected"
+            assert client.get(where).status_code == 404
+            assert [status["status"] for status in mastodon.posts] == ["and more"]
+        assert httpx2.post(f"{mastodon.url}/api/v1/statuses", json={"status": "v1"}).status_code == 401
+
+
+def test_mastodon_counts_addresses_and_mentions_by_its_own_measure() -> None:
+    with Mastodon(limit=50, old=True) as mastodon:
+        headers = {"Authorization": f"Bearer {mastodon.token}"}
+
+        def post(text: str) -> int:
+            said = httpx2.post(f"{mastodon.url}/api/v1/statuses", json={"status": text}, headers=headers)
+            return said.status_code
+
+        assert post(f"https://example.invalid/{'x' * 100} {'x' * 26}") == 200
+        assert post(f"https://example.invalid/{'x' * 100} {'x' * 27}") == 422
+        assert post(f"@acme@example.invalid {'x' * 44}") == 200
+        assert post(f"@acme@example.invalid {'x' * 45}") == 422
+        assert post(" ") == 422
+        assert httpx2.get(f"{mastodon.url}/api/v2/instance").status_code == 404
+
+
+# ------------------------------------------------------------------------------------------------ GitLab
+
+
+def test_a_release_of_gitlab_has_links_to_what_lies_in_packages() -> None:
+    with GitLab() as gitlab, httpx2.Client(headers={"PRIVATE-TOKEN": gitlab.token}) as client:
+        project = f"{gitlab.url}/api/v4/projects/acme%2Fos"
+        assert client.post(f"{project}/releases", json={"tag_name": "v/1"}).json()["message"] == "Ref is not specified"
+        gitlab.tags["v/1"] = "a" * 40
+        made = client.post(f"{project}/releases", json={"tag_name": "v/1", "description": "notes"})
+        assert (made.status_code, made.json()["name"]) == (201, "v/1")
+        assert client.post(f"{project}/releases", json={"tag_name": "v/1"}).status_code == 409
+        package = f"{project}/packages/generic/notes/v1/notes.md"
+        kept = client.put(f"{package}?select=package_file", content=b"# v1").json()
+        assert (kept["size"], client.get(package).content) == (4, b"# v1")
+        links = f"{project}/releases/v%2F1/assets/links"
+        link = {"name": "notes.md", "url": package, "direct_asset_path": "/notes.md", "link_type": "other"}
+        added = client.post(links, json=link)
+        assert added.status_code == 201
+        assert client.post(links, json=link).json() == {"message": {"name": ["has already been taken"]}}
+        assert httpx2.get(added.json()["direct_asset_url"], follow_redirects=True).content == b"# v1"
+        assert client.put(f"{links}/{added.json()['id']}", json={"name": "v1.md"}).json()["name"] == "v1.md"
+        shown = client.put(f"{project}/releases/v%2F1", json={"description": "corrected"}).json()
+        assert (shown["description"], [item["name"] for item in shown["assets"]["links"]]) == ("corrected", ["v1.md"])
+        client.post(
+            f"{project}/releases", json={"tag_name": "v2", "ref": "main", "released_at": "2026-06-25T00:00:00Z"}
+        )
+        page = client.get(f"{project}/releases?per_page=1")
+        assert ([item["tag_name"] for item in page.json()], page.headers["X-Next-Page"]) == (["v2"], "2")
+        latest = client.get(f"{project}/releases/permalink/latest", follow_redirects=True).json()
+        assert (latest["tag_name"], latest["upcoming_release"]) == ("v2", True)
+        (found,) = client.get(f"{project}/packages?package_name=notes").json()
+        assert len(client.get(f"{project}/packages/{found['id']}/package_files").json()) == 1
+        assert client.delete(f"{project}/releases/v%2F1").status_code == 200
+        assert ([item["tag_name"] for item in gitlab.releases], len(gitlab.files)) == (["v2"], 1)
+        assert httpx2.post(f"{project}/releases", json={"tag_name": "v3"}).status_code == 401
+        assert client.get(f"{gitlab.url}/api/v4/projects/acme%2Fother").status_code == 404
+
+
+def test_statuses_and_pipelines_of_gitlab_are_what_the_test_said() -> None:
+    with GitLab() as gitlab:
+        project = f"{gitlab.url}/api/v4/projects/1"
+        for state in ("failed", "success"):
+            gitlab.status("a" * 40, "build", state)
+        gitlab.pipeline("a" * 40, "running")
+
+        statuses = f"{project}/repository/commits/{'a' * 40}/statuses"
+        assert [item["status"] for item in httpx2.get(statuses).json()] == ["success"]
+        assert len(httpx2.get(f"{statuses}?all=true").json()) == 2
+        assert [item["status"] for item in httpx2.get(f"{project}/pipelines?sha={'a' * 40}").json()] == ["running"]
+        assert httpx2.get(f"{project}/pipelines?sha={'b' * 40}").json() == []
+        assert httpx2.get(f"{project}/repository/commits/{'a' * 40}").json()["status"] == "running"
