@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from relman.errors import ConfigError, Malformed
+from relman.errors import ConfigError
 from relman.hookspecs import ActionsContext
 from relman.model.changelog import Changelog, Section
 from relman.model.oci import parse_reference
@@ -63,6 +63,7 @@ required = true
 type = "file"
 name = "news"
 path = "news.md"
+template = "post.md.j2"
 """
 TWO = ("linux/amd64", "linux/arm64")
 
@@ -252,7 +253,7 @@ def test_a_tag_has_the_version_in_it_and_no_other_placeholder(tag: str) -> None:
     "version", ["a b", "a..b", "a~1", "x:y", "-x", "a.lock", "a@{b", "a/", "a\n", "\u200b", "a\\b", "/a"]
 )
 def test_a_version_that_can_be_no_tag_is_refused(version: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(ConfigError, match="cannot be the tag of a release"):
         model("github").tag_of(version)
 
 

@@ -22,17 +22,34 @@ from relman_plugins.publish.assets import Asset
 from relman_plugins.publish.planning import marker
 from tests.servers import Reply, once
 from tests.standins import faults
-from tests.standins.gitlab import GitLab, Package
+from tests.standins import gitlab as standin
+from tests.standins.base import Call, answer, on
+from tests.standins.gitlab import PackageFile
 
 TAG = "sample-20260705"
 FILES = ["notes.md", "changelog.json", "release.json"]
+
+
+class GitLab(standin.GitLab):
+    """With the setting of packages by which one file cannot come twice."""
+
+    def __init__(self, *, duplicates: bool = True) -> None:
+        self.duplicates = duplicates
+        super().__init__()
+
+    @on("PUT /projects/{id}/packages/generic/{package_name}/{package_version}/{file_name}")
+    def _upload(self, call: Call) -> Reply:
+        wanted = (call["package_name"], call["package_version"], call["file_name"])
+        if not self.duplicates and any((one.name, one.version, one.file) == wanted for one in self.files):
+            return answer({"message": "400 Bad request - Duplicate package is not allowed"}, 400)
+        return super()._upload(call)
 
 
 @contextmanager
 def trying(server: GitLab, folder: Path, variable: str = "GITLAB_TOKEN", **more: object) -> Iterator[Trial]:
     place = folder / uuid4().hex
     place.mkdir()
-    keys = {"type": "gitlab", "repository": "acme/images/os", "api": server.url, **more}
+    keys = {"type": "gitlab", "repository": "acme/os", "api": server.url, **more}
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
     table = f'[[publish]]\n{lines}token = {{ env = "{variable}" }}\n'
     environ = {variable: server.token}
@@ -63,7 +80,7 @@ def receipt_of(trial: Trial) -> Receipt:
 
 
 def stored(server: GitLab) -> list[str]:
-    return [name for package in server.packages for _, name, _ in package.files]
+    return [one.file for one in server.files]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -86,7 +103,7 @@ def test_nothing_is_seen_before_all_files_are_there(server: GitLab, trial: Trial
     assert [link["name"] for link in release["links"]] == FILES
     assert server.tags == {TAG: "main"}
     assert (receipt.state, receipt.remote_id) == (ReceiptState.DONE, TAG)
-    assert receipt.url == f"{server.url}/acme/images/os/-/releases/{TAG}"
+    assert receipt.url == f"{server.url}/acme/os/-/releases/{TAG}"
     assert httpx2.get(receipt.url).status_code == 200
 
 
@@ -118,14 +135,17 @@ def test_notes_that_do_not_fit_are_a_file_under_a_link_that_works(server: GitLab
 
 
 def test_a_release_of_the_tag_that_is_not_ours_is_named_and_left_alone(server: GitLab, trial: Trial) -> None:
-    theirs = {"tag_name": TAG, "name": "by hand", "description": "words", "links": []}
-    server.releases.append(dict(theirs))
+    server.tags[TAG] = "0" * 40
+    body = {"tag_name": TAG, "name": "by hand", "description": "words"}
+    headers = {"PRIVATE-TOKEN": server.token}
+    httpx2.post(f"{server.url}/api/v4/projects/1/releases", json=body, headers=headers).raise_for_status()
+    before = [dict(one) for one in server.releases]
 
     trial.run()
 
-    assert server.releases == [theirs]
+    assert server.releases == before
     assert f"GitLab has a release `{TAG}` already (`by hand`)" in (receipt_of(trial).detail or "")
-    assert server.packages == []
+    assert server.files == []
 
 
 @pytest.mark.parametrize("line", [r"POST .*/releases$", r"PUT .*/notes.md"])
@@ -160,13 +180,12 @@ def test_two_runs_at_once_make_one_release(server: GitLab, tmp_path: Path) -> No
 def test_packages_of_other_names_and_other_content_are_no_proof(server: GitLab, trial: Trial) -> None:
     asset = next(one for one in only(trial).payload["assets"] if one["name"] == "notes.md")  # type: ignore[attr-defined]
     version = f"{TAG}-{asset['sha256'][:16]}"
-    server.packages.append(Package(800, "relman-other", version, [(801, "notes.md", asset["text"].encode())]))
-    server.packages.append(Package(802, "relman", version, [(803, "notes.md", b"cut")]))
+    server.files.append(PackageFile(801, 800, "relman-other", version, "notes.md", asset["text"].encode()))
+    server.files.append(PackageFile(803, 802, "relman", version, "notes.md", b"cut"))
 
     trial.run()
 
-    ours = next(package for package in server.packages if package.id == 802)
-    assert [content for _, _, content in ours.files] == [b"cut", asset["text"].encode()]
+    assert [one.data for one in server.files if one.package == 802] == [b"cut", asset["text"].encode()]
 
 
 def corrected(trial: Trial) -> Action:

@@ -37,10 +37,7 @@ def plan_release(
     name = settings.name or settings.type
     key = action_key(context.release.id, f"{settings.type}:{name}")
     ends = f"\n\n{marker(key)}\n"
-    try:
-        tag = settings.tag_of(context.release.version)
-    except Malformed as error:
-        raise ConfigError(f"channel `{name}`: {error.message}", hint="mend `tag` in its table") from error
+    tag = settings.tag_of(context.release.version)
     room = settings.limit or limit
     free = None if room is None else room - measure(ends) - BANNER
     full = settings.download(tag, NOTES)

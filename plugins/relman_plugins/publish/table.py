@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from relman.plugin import ChannelSettings, Malformed, Secret
+from relman.plugin import ConfigError, PublishSettings, Secret
 
 _VERSION = re.compile(r"\{\{\s*version\s*\}\}")
 _NO_TAG = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|/\.|[/.]$|\.lock(?:/|$)")
@@ -67,7 +67,7 @@ class Address:
         return other.scheme == own.scheme and other.hostname in {own.hostname, *aside}
 
 
-class ForgeSettings(ChannelSettings):
+class ForgeSettings(PublishSettings):
     """What all forges have. ``asset_limit`` in MiB; ``limit`` in what the forge measures texts by."""
 
     repository: Repository
@@ -96,10 +96,13 @@ class ForgeSettings(ChannelSettings):
         return f"{self.address.site}/{self.repository}"
 
     def tag_of(self, version: str) -> str:
-        """The tag of a release. Raises `Malformed` where it would be none."""
+        """The tag of a release. Raises `ConfigError` where it would be none."""
         tag = _VERSION.sub(lambda _: version, self.tag)
         if _NO_TAG.search(tag) or not tag.isprintable():
-            raise Malformed(f"`{tag[:200]}` cannot be the tag of a release")
+            raise ConfigError(
+                f"channel `{self.name or self.type}`: `{tag[:200]}` cannot be the tag of a release",
+                hint="mend `tag` in its table",
+            )
         return tag
 
     def page(self, version: str) -> str | None:
