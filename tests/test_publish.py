@@ -23,6 +23,7 @@ from relman.model.record import Receipt, ReceiptState, RecordState
 from relman.render import NotesRenderer, Templates
 from relman.render.sample import sample
 from relman.testing import MemoryRegistry
+from relman.walk.announcing import page_of
 from relman_plugins.publish.forgejo import ForgejoExecutor, ForgejoSettings
 from relman_plugins.publish.github import LIMIT, GitHubExecutor, GitHubSettings
 from relman_plugins.publish.gitlab import LIMIT as GITLAB_LIMIT
@@ -379,6 +380,16 @@ def test_a_limit_that_leaves_room_for_nothing_names_channel_and_limit(context: A
 
 
 # ------------------------------------------------------------------------------------------------------- targets
+
+
+def test_posts_link_to_the_release_on_the_forge(world: World, server: GitHub) -> None:
+    plan = planned(world, server, "")
+    with world.walk() as walk:
+        stream = walk.config.stream("stable")
+        page = page_of(walk.config, walk.slots, stream, plan.version, lambda template: template)
+
+    assert page == f"{server.url}/acme/os/releases/tag/{plan.version}"
+    assert applied(world, plan).url == page
 
 
 def test_an_image_without_an_sbom_is_named_and_holds_nothing_up(context: ActionsContext) -> None:

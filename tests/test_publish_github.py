@@ -321,7 +321,9 @@ def test_a_draft_that_another_run_took_away_is_no_failure(server: GitHub, trial:
 
 
 @pytest.mark.parametrize("line", [r"POST .*/releases$", r"POST .*/assets\?name=notes.md", r"PATCH .*"])
-@pytest.mark.parametrize("fault", [faults.lose, faults.before, faults.answer(502), faults.cut(10)])
+@pytest.mark.parametrize(
+    "fault", [faults.lose, faults.before, faults.answer(500), faults.answer(502), faults.cut(10), faults.slow(0.0002)]
+)
 def test_one_lost_answer_is_settled_within_the_run(
     fault: Callable[..., Reply], line: str, server: GitHub, trial: Trial
 ) -> None:
