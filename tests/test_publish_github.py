@@ -180,8 +180,11 @@ def test_a_draft_stays_one_until_a_person_publishes_it(server: GitHub, tmp_path:
         trial.run()
         assert (release_of(server)["draft"], files(server)) == (True, FILES)
         assert receipt_of(trial).url is None
-        release_of(server)["draft"] = False
         action = only(trial)
+        still = trial.executor(action).probe(action, trial.reader(action))
+        assert isinstance(still, Receipt)
+        assert (still.remote_id, still.url) == ("1", None)
+        release_of(server)["draft"] = False
         found = trial.executor(action).probe(action, trial.reader(action))
 
     assert isinstance(found, Receipt)
@@ -335,6 +338,28 @@ def test_one_lost_answer_is_settled_within_the_run(
 
     assert (release_of(server)["draft"], files(server)) == (False, FILES)
     assert receipt_of(trial).state is ReceiptState.DONE
+
+
+def test_a_draft_whose_answer_was_lost_and_that_is_not_listed_yet_is_not_made_again(
+    server: GitHub, trial: Trial
+) -> None:
+    late = once(r"GET .*/releases\?", lambda _: Reply(200, {}, b"[]"), times=9)
+    server.faults += [late, once(r"POST .*/releases$", faults.lose)]
+    trial.run()
+    assert (receipt_of(trial).state, len(server.releases)) == (ReceiptState.FAILED, 1)
+
+    server.faults.clear()
+    trial.run()
+
+    assert (release_of(server)["draft"], files(server)) == (False, FILES)
+
+
+def test_a_draft_that_is_not_listed_yet_is_known_by_its_answer(server: GitHub, trial: Trial) -> None:
+    server.faults.append(once(r"GET .*/releases\?", lambda _: Reply(200, {}, b"[]"), times=99))
+
+    trial.run()
+
+    assert (release_of(server)["draft"], files(server)) == (False, FILES)
 
 
 def test_a_success_that_names_no_release_is_settled_by_looking(server: GitHub, trial: Trial) -> None:

@@ -146,7 +146,7 @@ class Publishing:
             try:
                 return self._carry_out()
             except (AnswerLost, Overtaken) as error:
-                if error is self.lost:
+                if error is self.lost:  # a draft that was made and is not shown yet: another one would be a second one
                     raise
                 trouble = error
         assert trouble is not None
@@ -185,8 +185,6 @@ class Publishing:
 
     def _create(self) -> Found | None:
         """The draft, or `None` where its answer was lost and it is there all the same."""
-        if self.lost:  # it was made, and is not shown yet, or was not made: a second one would be a second one
-            raise self.lost
         wanted = self.wanted
         document: dict[str, object] = {
             "tag_name": wanted.tag,
