@@ -27,7 +27,8 @@ from relman.walk.announcing import page_of
 from relman_plugins.publish.forgejo import ForgejoExecutor, ForgejoSettings
 from relman_plugins.publish.github import LIMIT, GitHubExecutor, GitHubSettings
 from relman_plugins.publish.gitlab import LIMIT as GITLAB_LIMIT
-from relman_plugins.publish.gitlab import GitLabSettings, in_bytes
+from relman_plugins.publish.gitlab import in_bytes
+from relman_plugins.publish.gitlab_project import GitLabSettings
 from relman_plugins.publish.planning import BANNER, marker, plan_release, withdrawn_text
 from relman_plugins.publish.table import ForgeSettings
 from tests.test_publish_github import GitHub
