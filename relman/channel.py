@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from relman.config import ChannelTable
 from relman.config.channels import read_table
+from relman.deadline import Deadline
 from relman.errors import NotFound, RelmanError
 from relman.hookspecs import ANSWER_LIMIT, HttpResponse
 from relman.http import Client
@@ -27,17 +28,24 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ReadingChannel:
-    """Reads on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelReader`)."""
+    """Reads on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelReader`).
+
+    All that it asks takes the table's `timeout` at most: looking and acting each have one of their own.
+    """
 
     table: ChannelTable
     folder: Path
     http: Client
     now: datetime
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _ends: list[Deadline] = field(default_factory=list, repr=False, compare=False)
 
     def settings(self, model: type[M], /) -> M:
         """The channel's table as it is configured now."""
-        return read_table(self.table.table, model, what=f"channel `{self.table.name}`", environ=self.environ)
+        read = read_table(self.table.table, model, what=f"channel `{self.table.name}`", environ=self.environ)
+        if isinstance(read, ChannelSettings) and not self._ends:
+            self._ends.append(Deadline(read.timeout.total_seconds()))
+        return read
 
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on."""
@@ -45,7 +53,11 @@ class ReadingChannel:
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
         """GET, retried where that may help."""
-        return response(self.http.request("GET", url, headers=headers, limit=limit, cut=True, timeout=self._timeout))
+        deadline = self._deadline
+        answer = self.http.request(
+            "GET", url, headers=headers, limit=limit, cut=True, timeout=deadline.seconds, deadline=deadline
+        )
+        return response(answer)
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -57,9 +69,12 @@ class ReadingChannel:
             raise RelmanError(f"cannot read `{path}`: {error.strerror}") from error
 
     @property
-    def _timeout(self) -> float:
-        common = {key: value for key, value in self.table.table.items() if key in {"type", "timeout"}}
-        return ChannelSettings.model_validate(common).timeout.total_seconds()
+    def _deadline(self) -> Deadline:
+        """The `timeout` of the table: all requests together take no longer."""
+        if not self._ends:
+            common = {key: value for key, value in self.table.table.items() if key in {"type", "timeout"}}
+            self._ends.append(Deadline(ChannelSettings.model_validate(common).timeout.total_seconds()))
+        return self._ends[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +85,10 @@ class Channel(ReadingChannel):
 
     def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """One request that may change something; sent again only where it was surely not carried out."""
-        return response(self.http.send(method, url, content=content, headers=headers, timeout=self._timeout))
+        deadline = self._deadline
+        return response(
+            self.http.send(method, url, content=content, headers=headers, timeout=deadline.seconds, deadline=deadline)
+        )
 
     def released(self, reference: Reference, *, size: int) -> bytes:
         """A blob of the release by its digest, from a repository of the project's images."""

@@ -32,6 +32,7 @@ from relman.walk.tags import TagBook
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import Banner, NotesRenderer, Templates
+    from relman.render.measuring import Measuring
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,12 @@ class Instruments:
 
         extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
         return NotesRenderer(self.templates, changelog, extra, self.config.links, withdrawn)
+
+    def measuring(self, renderer: NotesRenderer) -> Measuring:
+        """``renderer``, noting what the texts of channels measure."""
+        from relman.render.measuring import Measuring
+
+        return Measuring(renderer)
 
     # --------------------------------------------------------------------------------------------- records
 

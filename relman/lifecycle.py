@@ -30,6 +30,7 @@ from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
 from relman.model.audit import Audit, Finding
 from relman.model.changelog import Changelog, Commit
+from relman.model.check import Fault
 from relman.model.contents import Capability
 from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.holds import Hold
@@ -41,7 +42,7 @@ from relman.model.rollback import Rollback
 from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
-from relman.walk import acting, announcing, composing, gating, observing, planning, statement, withdrawing
+from relman.walk import acting, announcing, composing, gating, observing, planning, rehearsing, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.audit.auditing import audit
 from relman.walk.audit.facts import Facts, Images, Published
@@ -266,16 +267,37 @@ class Lifecycle:
         page, earlier = None, {}
         if config.channels:
             page = announcing.page_of(config, self.slots, stream, release.version, partial(self._address, changelog))
-            source = self.ledger.records(stream.source) if stream.source else ()
+            source = self.ledger.records(release.source) if release.source else ()
             earlier = dict(announcing.followed_up(release, source, self.instruments.plan_of))
+        measuring = self.instruments.measuring(renderer)
         context = hookspecs.ActionsContext(
-            release, stream, changelog, renderer, settings, self.config.signature, page, earlier, self.reader
+            release, stream, changelog, measuring, settings, self.config.signature, page, earlier, self.reader
         )
-        return self._asked(hookspecs.relman_actions, context)
+        return tuple(map(measuring.noting, self._asked(hookspecs.relman_actions, context)))
 
     def _address(self, changelog: Changelog, source: str) -> str:
         values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}
         return self.templates.address(source)(values)
+
+    def rehearse(self) -> tuple[Fault, ...]:
+        """What is wrong with the posts of channels, each rendered for a release that never was."""
+        from relman.render.sample import sample
+
+        names = tuple(variant.name for variant in self.config.variants) or ("os",)
+        faults: list[Fault] = []
+        for channel in self.config.channels:
+            stream = next((name for name in self.config.streams if channel.applies(name)), None)
+            if stream is None:
+                continue
+            made = sample(self.config.project, stream, names)
+            release = rehearsing.sample_release(self.config.project, stream, names)
+            try:
+                alone = replace(self.config, channels=(channel,))
+                self._actions(release, made, self.renderer(made, release.id), alone)
+            except RelmanError as error:
+                found = rehearsing.fault_of(error, channel.name, self.config.where)
+                faults += [found] if found else []
+        return tuple(faults)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""

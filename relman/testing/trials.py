@@ -28,21 +28,21 @@ from relman.hookspecs import ActionsContext, Executor, Slot
 from relman.http import Client, Retry
 from relman.ledger import FolderLedger
 from relman.model.changelog import Changelog
-from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, PlatformImage, parse_repository
 from relman.model.plan import Action, Plan
 from relman.model.record import Receipt
-from relman.model.release import Candidate, Release
-from relman.model.streams import OnFailure, Place, Variant
+from relman.model.release import Release
+from relman.model.streams import OnFailure
 from relman.redaction import RedactingFilter
-from relman.registry.protocol import OCI_MANIFEST, RegistryWriter
+from relman.registry.protocol import RegistryWriter
 from relman.registry.readonly import ReadOnly
 from relman.render import NotesRenderer, Templates
 from relman.render.sample import sample
 from relman.walk.acting import Outcome, Tools, act
 from relman.walk.planning import make_plan, record_of
+from relman.walk.rehearsing import ID, sample_release
 from relman.walk.settings import SettingsOf
 
-RELEASE = "0123456789abcdef"
+RELEASE = ID
 PAGE = "https://example.org/releases/sample-20260705"
 TITLE = "sample-20260705: Composed *OS* <b>ü</b> & @everyone @here \U0001f469\u200d\U0001f4bb"
 """Something of what strangers write into titles: markup, a ping, an emoji of three."""
@@ -334,12 +334,7 @@ def _changelog() -> Changelog:
 
 
 def _release() -> Release:
-    repository = parse_repository("ghcr.io/composed/os")
-    digest = Digest.of(b"composed")
-    part = PlatformImage(LINUX_AMD64, Descriptor(OCI_MANIFEST, digest, 1), {}, None, 1)
-    image = Image(repository.digest(digest), OCI_MANIFEST, (part,))
-    candidate = Candidate(Place(Variant("os", "os"), repository), image, (LINUX_AMD64,))
-    return Release(RELEASE, "Composed OS", "stable", None, "sample-20260705", "sample-20260621", None, (candidate,))
+    return sample_release("Composed OS", "stable", ("os",))
 
 
 _CONFIG = configuration.without_file(Path())

@@ -53,7 +53,7 @@ def in_bytes(text: str) -> int:
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A release for each table."""
     for settings in context.settings(GitLabSettings):
-        yield plan_release(context, settings, limit=LIMIT, measure=in_bytes, flags={})
+        yield plan_release(context, settings, limit=LIMIT, measure=in_bytes, unit="bytes", flags={})
 
 
 @hookimpl

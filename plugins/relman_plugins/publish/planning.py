@@ -28,9 +28,12 @@ def plan_release(
     *,
     limit: int | None,
     measure: Callable[[str], int] = len,
+    unit: str = "characters",
     flags: Mapping[str, object],
 ) -> Action:
     """A release of the version at hand: its text, fitted to what the forge takes, its assets, and the ``flags``.
+
+    ``unit`` is how ``measure`` counts, for people.
 
     Raises `ConfigError` for a text that cannot be made to fit, for assets that are too large, for what is no tag.
     """
@@ -63,6 +66,8 @@ def plan_release(
         "assets": [asset.as_json() for asset in planned.assets],
         **flags,
     }
+    if room is not None:
+        payload["measured"] = {"size": measure(str(payload["text"])), "limit": room, "by": unit}
     if planned.missing:
         payload["missing"] = list(planned.missing)
     return Action(

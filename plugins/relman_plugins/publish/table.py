@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from relman.plugin import ConfigError, PublishSettings, Secret
+from relman.plugin import ConfigError, Duration, PublishSettings, Secret
 
 _VERSION = re.compile(r"\{\{\s*version\s*\}\}")
 _NO_TAG = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|/\.|[/.]$|\.lock(?:/|$)")
@@ -68,8 +69,12 @@ class Address:
 
 
 class ForgeSettings(PublishSettings):
-    """What all forges have. ``asset_limit`` in MiB; ``limit`` in what the forge measures texts by."""
+    """What all forges have. ``asset_limit`` in MiB; ``limit`` in what the forge measures texts by.
 
+    ``timeout`` is for all requests of one release, its files included.
+    """
+
+    timeout: Duration = timedelta(minutes=5)
     repository: Repository
     token: Secret
     tag: Annotated[str, AfterValidator(_tag)] = "{{ version }}"
