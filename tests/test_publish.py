@@ -484,3 +484,10 @@ def test_the_forges_say_what_they_do() -> None:
     action = Action("forgejo", Stage.PUBLISH, "k" * 32, "forgejo:x", channel="x", payload=payload)
 
     assert ForgejoExecutor().describe(action) == "draft v1 on Forgejo (49 characters)"
+
+
+def test_a_plan_says_what_the_text_measures_of_its_limit(world: World, server: GitHub) -> None:
+    action = published(planned(world, server, ""))
+
+    size = len(action.text("text"))
+    assert action.payload["measured"] == {"size": size, "limit": LIMIT, "by": "characters"}
