@@ -185,7 +185,8 @@ def test_a_plan_that_was_edited_gives_away_no_other_blob(
 
 def test_a_file_that_is_too_large_is_refused_when_planning(world: World, server: GitHub) -> None:
     planned(world, server, 'assets = ["sbom"]\nasset_limit = 1')
-    world.push("os", "testing", "testing-20260706", packages={f"extra-{n:05}": "1.0-1.fc44" for n in range(4000)})
+    many = {f"extra-{n:05}": "1.0-1.fc44" for n in range(4000)}
+    world.push("os", "testing", "testing-20260706", packages=many, revision="a" * 40)
 
     too_large = r"would attach `os.spdx.json`, which has 1,[\d,]+ bytes: more than the 1 MiB"
     with pytest.raises(ConfigError, match=too_large), world.walk() as walk:
