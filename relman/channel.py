@@ -17,10 +17,11 @@ from pydantic import BaseModel
 from relman.config import ChannelTable
 from relman.config.channels import read_table
 from relman.deadline import Deadline
-from relman.errors import AnswerLost, RelmanError
-from relman.hookspecs import HttpResponse
+from relman.errors import AnswerLost, NotFound, RelmanError
+from relman.hookspecs import ANSWER_LIMIT, HttpResponse
 from relman.http import Client
 from relman.mail import MailServer, hand_in
+from relman.model.oci import Reference
 from relman.settings import ChannelSettings
 from relman.web import response, revealed
 
@@ -53,12 +54,13 @@ class ReadingChannel:
         """The value of a `Secret`, hidden in every output from now on."""
         return revealed(secret, f"channel `{self.table.name}`", self.environ)
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
         """GET, retried where that may help."""
         deadline = self._deadline
-        return response(
-            self.http.request("GET", url, headers=headers, cut=True, timeout=deadline.seconds, deadline=deadline)
+        answer = self.http.request(
+            "GET", url, headers=headers, limit=limit, cut=True, timeout=deadline.seconds, deadline=deadline
         )
+        return response(answer)
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -80,7 +82,9 @@ class ReadingChannel:
 
 @dataclass(frozen=True, slots=True)
 class Channel(ReadingChannel):
-    """Writes, too (`hookspecs.ChannelWriter`)."""
+    """Writes, too (`hookspecs.ChannelWriter`). ``blob`` reads what the project's own repositories hold."""
+
+    blob: Callable[[Reference, int], bytes] | None = None
 
     def send(self, method: str, url: str, *, content: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """One request that may change something; sent again only where it was surely not carried out."""
@@ -104,6 +108,12 @@ class Channel(ReadingChannel):
             raise AnswerLost(f"channel `{self.table.name}` {self._deadline.reason}") from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def released(self, reference: Reference, *, size: int) -> bytes:
+        """A blob of the release by its digest, from a repository of the project's images."""
+        if self.blob is None:
+            raise NotFound(f"`{reference}` cannot be read: there is no registry at hand")
+        return self.blob(reference, size)
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder: whole, or not at all."""

@@ -43,6 +43,9 @@ hookimpl = pluggy.HookimplMarker("relman")
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
+ANSWER_LIMIT = 1024 * 1024
+"""How much of an answer a channel reads where its plugin does not ask for more, in bytes."""
+
 
 class Settings(Protocol):
     """How a context hands a plugin its own tables."""
@@ -209,7 +212,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer of a service: its body is cut at one MiB where nothing else was asked for."""
+    """An answer of a service: its body is cut, at one MiB where nobody asked for more."""
 
     status: int
     headers: Mapping[str, str]
@@ -368,7 +371,8 @@ class ActionsContext:
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
-    from. A channel that can may post its own beneath. ``registry`` is there to look at.
+    from. A channel that can may post its own beneath. ``registry`` is there to look at: what is attached to the images,
+    for example; `None` where there is none to ask.
     """
 
     release: Release
@@ -407,8 +411,8 @@ class ChannelReader(Protocol):
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """GET, retried where that may help; any status is an answer."""
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
+        """GET, retried where that may help; any status is an answer, cut after ``limit`` bytes."""
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -427,7 +431,7 @@ class ChannelWriter(ChannelReader, Protocol):
     ) -> HttpResponse:
         """One request that may change something; any status is an answer.
 
-        Sent again only where it was surely not carried out (no connection, 429, 503 with Retry-After). Raises
+        Sent again only where it was surely not carried out (no connection, 429, 403 or 503 with Retry-After). Raises
         `AnswerLost` where it was sent and no whole answer came.
         """
 
@@ -450,6 +454,12 @@ class ChannelWriter(ChannelReader, Protocol):
         """Replace a file by what ``change`` makes of it, with no other run in between.
 
         It is given `None` where there is no file, and answers `None` to leave everything as it is.
+        """
+
+    def released(self, reference: Reference, *, size: int) -> bytes:
+        """A blob of ``size`` bytes by its digest, such as an SBOM, from a repository of this project's images.
+
+        Raises `NotFound` where it is gone, and `RelmanError` for a repository that the configuration does not have.
         """
 
 

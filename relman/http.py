@@ -54,7 +54,7 @@ class Repeat(Enum):
     ANSWERED = "answered"
     """After a busy answer, but not after none: the first one may have taken effect."""
     REFUSED = "refused"
-    """Only where it was surely not carried out: no connection, 429, 503 with Retry-After."""
+    """Only where it was surely not carried out: no connection, 429, 403 or 503 with Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ class Client:
         if isinstance(error, _Busy):
             answer = error.answer
             asked = retry_after(answer.headers)
-            refused = answer.status == 429 or (answer.status == 503 and asked is not None)
+            refused = answer.status == 429 or (answer.status in (403, 503) and asked is not None)
             call.doubtful = call.doubtful or (call.writes and answer.status in _UNCERTAIN)
             if call.repeat is Repeat.REFUSED and not refused:
                 return False
@@ -306,10 +306,11 @@ class Client:
         url = str(response.request.url)
         answer = Answer(call.method, url, response.status_code, response.headers, body, call.doubtful)
         host = urlsplit(url).netloc
-        if answer.status not in _BUSY:
+        asked = retry_after(answer.headers)
+        # GitHub says 403 where it is asked too often: what comes with a time to come back is no refusal for good.
+        if answer.status not in _BUSY and not (answer.status == 403 and asked is not None):
             self._pace.ease(host)
             return answer
-        asked = retry_after(answer.headers)
         if answer.status == 429 or asked is not None:
             self._pace.slow(host, min(self.retry.pause_max, asked or 0.0))
         raise _Busy(answer)

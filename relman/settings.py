@@ -11,6 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 SECRET_KEYS = frozenset({"token", "key", "password", "secret", "webhook"})
 """Keys whose value must be named (`{ env = "NAME" }`), never written into the file."""
 
+STREAM_KEYS = frozenset({"streams", "latest", "prerelease"})
+"""Keys of channels that name streams: each has to be one that there is."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 

@@ -163,6 +163,8 @@ def test_an_idempotent_write_whose_answers_are_all_lost_is_a_lost_answer(client:
         (Reply(429), 2),
         (Reply(429, {"Retry-After": "0"}), 2),
         (Reply(503, {"Retry-After": "0"}), 2),
+        (Reply(403, {"Retry-After": "0"}), 2),
+        (Reply(403), 1),
         (Reply(503), 1),
         (Reply(500), 1),
         (Reply(502), 1),

@@ -91,6 +91,27 @@ class Foreign(Malformed):
     """An SBOM that is about another image, or for another architecture."""
 
 
+@dataclass(frozen=True, slots=True)
+class SbomBlob:
+    """A blob that says it is an SBOM of an image; ``size`` in bytes. ``kind`` is what it is attached as."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    kind: str
+
+
+def attached_sboms(image: ImageUnderRead, digest: Digest) -> Iterator[SbomBlob]:
+    """The SBOMs that are attached to ``digest``, the newest and likeliest first, without their content."""
+    referrers = image.registry.referrers(image.reference.repository, digest)
+    for sbom in sorted(_attached(image, digest, referrers, []), key=_newest_first):
+        for layer in sbom.layers:
+            try:
+                yield SbomBlob(Digest(layer.digest), layer.media_type, layer.size, sbom.descriptor.artifact_type or "")
+            except ValueError:
+                continue
+
+
 class SbomSource:
     """Reads SBOMs. ``packed_limit`` and ``limit`` are the most bytes of one, as published and unpacked."""
 
