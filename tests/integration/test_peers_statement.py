@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ def released(world: World, **variables: str) -> str:
     return f"{world.prefix}/os@{world.holds('os:stable')}"
 
 
+SIGNING = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
 ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 PLAIN = ("--allow-http-registry", "--allow-insecure-registry")
 
@@ -162,3 +164,42 @@ def test_slsa_verifier_takes_the_envelope_but_for_a_level_that_it_does_not_know(
     key = load_private_key((world.folder / "cosign.key").read_text(), PASSWORD, "the key")
     (world.folder / "vsa.json").write_bytes(envelope_bytes(read_bundle(key.sign(statement), "the bundle")))
     assert "PASSED" in run("slsa-verifier", *argv, cwd=world.folder)
+
+
+def test_cosign_signs_the_statement_as_it_is_where_an_identity_signs(world: World, tmp_path: Path) -> None:
+    """There is no sigstore here to vouch for anybody: the real cosign is given a key behind relman's back."""
+    real, programs = shutil.which("cosign3"), tmp_path / "programs"
+    programs.mkdir()
+    (tmp_path / "config.json").write_text(json.dumps({"mediaType": SIGNING}))
+    more = f"--key={tmp_path}/cosign.key --signing-config={tmp_path}/config.json"
+    (programs / "cosign").write_text(
+        f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n'
+        f'case "$*" in *--help) exec {real} "$@";; *) exec {real} "$@" {more};; esac\n'
+    )
+    (programs / "cosign").chmod(0o755)
+    world.configure(CONFIG + 'sign = "keyless"\n')
+    path = f"{programs}:{os.environ['PATH']}"
+
+    relman(world.folder, "release", "stable", "--yes", PATH=path, COSIGN_PASSWORD=PASSWORD)
+
+    record = world.ledger.records("stable")[0]
+    printed = relman(world.folder, "records", "show", record.id, "--statement", "os", "--key", "cosign.pub").stdout
+    stated = relman(world.folder, "records", "show", record.id, "--statement", "os").stdout
+    assert base64.b64decode(json.loads(printed)["payload"]).decode() == stated
+    called = (tmp_path / "called").read_text().splitlines()
+    assert called[0] == "attest-blob --help"
+    assert re.fullmatch(r"attest-blob --yes --statement=/\S+ --bundle=/\S+", called[-1])
+
+
+def test_a_cosign_that_cannot_sign_a_statement_is_7_before_the_first_write(world: World, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "cosign").symlink_to(str(shutil.which("cosign")))
+    world.configure(CONFIG + 'sign = "keyless"\n')
+    path = f"{programs}:{os.environ['PATH']}"
+
+    said = relman(world.folder, "release", "stable", "--yes", code=7, PATH=path).stderr
+
+    assert "the installed one is older" in said
+    assert world.holds("os:stable") is None
+    assert world.ledger.records() == ()
