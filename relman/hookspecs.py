@@ -342,9 +342,6 @@ class Renderer(Protocol):
         Raises `UsageError` where the limit leaves room for nothing.
         """
 
-    def measured(self, text: str, measure: str) -> int:
-        """What ``text`` measures, by one of the names that `notes` and `post` take."""
-
     def post(
         self,
         template: str,

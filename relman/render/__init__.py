@@ -107,10 +107,6 @@ class NotesRenderer:
         parted = Parted(self._marked(template, row_links=False, shortened=True))
         return _fitted(parted, lambda text: self._as(format, text), limit, counted, linked=linked, full=full)
 
-    def measured(self, text: str, measure: str) -> int:
-        """What ``text`` measures, by a name of `MEASURES`."""
-        return MEASURES[measure](text)
-
     def post(
         self,
         template: str,

@@ -27,7 +27,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.answers import text_sha256
+from relman_plugins.announce.texts import text_sha256
 
 TITLE = 250
 """Characters of a title, which most services have no room for beyond."""

@@ -35,7 +35,8 @@ from relman.plugin import (
     conceal,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under
+from relman_plugins.announce.answers import body, check, fields, printable, under
+from relman_plugins.announce.texts import text_sha256
 
 GRAPHEMES, BYTES = 300, 3000
 """The length of a post at most (lexicon `app.bsky.feed.post`)."""

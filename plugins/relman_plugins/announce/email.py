@@ -29,7 +29,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
-from relman_plugins.announce.answers import text_sha256
+from relman_plugins.announce.texts import text_sha256
 
 SUBJECT = 200
 """Characters of a subject at most: more is shown nowhere."""

@@ -33,7 +33,8 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, https, printable, surviving, text_sha256, under
+from relman_plugins.announce.answers import body, check, fields, https, printable, under
+from relman_plugins.announce.texts import surviving, text_sha256
 
 LIMIT = 500
 """Characters of a post by default; an address counts 23. A server tells its own limit."""
@@ -76,7 +77,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             measure="mastodon",
             url=context.page,
         )
-        payload: dict[str, object] = {"text": text, "size": context.renderer.measured(text, "mastodon")}
+        payload: dict[str, object] = {"text": text}
         if earlier and earlier.remote_id:
             payload["reply_to"] = earlier.remote_id
         if built:  # no post on these images is older
@@ -252,8 +253,8 @@ class MastodonExecutor:
 
 
 def _size(action: Action) -> int:
-    """Of the text, as Mastodon counts."""
-    size = action.payload.get("size")
+    """Of the text, as Mastodon counts: noted when planning."""
+    size = under(action.payload.get("measured"), "size")
     return size if isinstance(size, int) else len(action.text("text"))
 
 

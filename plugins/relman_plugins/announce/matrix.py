@@ -34,7 +34,8 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
-from relman_plugins.announce.answers import body, check, fields, printable, text_sha256, under
+from relman_plugins.announce.answers import body, check, fields, printable, under
+from relman_plugins.announce.texts import text_sha256
 
 EVENT_LIMIT = 65_536
 """Bytes of an event at most, as canonical JSON (Client-Server API, "Size limits")."""

@@ -24,7 +24,7 @@ from relman.plugin import (
     RegistryReader,
     Renderer,
 )
-from relman_plugins.inspect.sbom import SbomBlob, attached_sboms
+from relman_plugins.inspect.sbom import SbomBlob, sbom_blobs
 
 from .table import AssetKind, ForgeSettings
 
@@ -193,7 +193,7 @@ def _newest(candidate: Candidate, platform: Platform, registry: RegistryReader) 
     image = ImageUnderRead(candidate.image.reference, part, registry)
     # What is attached to an index is of one platform at best: it says for which only inside.
     digests = [part.manifest.digest] + ([candidate.image.digest] if len(candidate.image.platforms) == 1 else [])
-    found = (one for digest in dict.fromkeys(digests) for one in attached_sboms(image, digest))
+    found = (one for digest in dict.fromkeys(digests) for one in sbom_blobs(image, digest))
     return next((one for one in found if one.digest.algorithm == "sha256"), None)
 
 
