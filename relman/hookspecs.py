@@ -73,6 +73,11 @@ class Slot:
     type: str
     model: builtins.type[BaseModel]
 
+    @property
+    def table(self) -> str:
+        """Which table, in a word: `announce.irc`, `gate.smoke`, `plugin.get`."""
+        return f"{self.kind}.{self.type}"
+
 
 @hookspec
 def relman_settings() -> Iterable[Slot]:  # type: ignore[empty-body]  # specifications have no body

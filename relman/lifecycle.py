@@ -67,8 +67,8 @@ if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
     """The configuration, and the tables that plugins understand. Without a ``file``, what holds without one."""
-    slots = tuple(slot for answer in plugins.ask(hookspecs.relman_settings) for slot in answer.values)
-    return (configuration.load(file, slots) if file else configuration.without_file(folder)), slots
+    config = configuration.load(file, plugins.understood) if file else configuration.without_file(folder)
+    return config, plugins.understood(config.tables)
 
 
 T = TypeVar("T")
@@ -178,7 +178,8 @@ class Lifecycle:
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
-        for name in self.plugins.answering("relman_gates"):
+        tables = self.config.tables.union(f"gate.{rule.type}" for rule in rules)
+        for name in self.plugins.answering("relman_gates", tables):
             try:
                 answers += self.plugins.ask_one(name, hookspecs.relman_gates, context=context).values
             except RelmanError as error:
@@ -292,7 +293,8 @@ class Lifecycle:
             earlier,
             registry=self.reader,
         )
-        return tuple(map(measuring.noting, self._asked(hookspecs.relman_actions, context)))
+        asked = self.plugins.ask(hookspecs.relman_actions, self.config.tables, context=context)
+        return tuple(measuring.noting(action) for answer in asked for action in answer.values)
 
     def _address(self, changelog: Changelog, source: str) -> str:
         values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}

@@ -31,9 +31,7 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     """The walk of this run, closed at the end. Without ``needs_config`` it works where there is no relman.toml."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     give_back()
-    plugins = Plugins()
-    for broken in plugins.broken:
-        say(f"warning: plugin `{broken.name}` is left out: {broken.reason}")
+    plugins = Plugins(on_broken=lambda one: say(f"warning: plugin `{one.name}` is left out: {one.reason}"))
     here = Path.cwd()
     file = settings().config or configuration.find(here)
     if file is None and needs_config:
