@@ -16,6 +16,7 @@ from relman.errors import PluginError, RelmanError, Unequipped
 from relman.hookspecs import Executor
 from relman.http import Client
 from relman.manager import Answer
+from relman.model.oci import Reference
 from relman.model.plan import Action, Plan
 from relman.model.record import Record
 from relman.registry.protocol import RegistryReader, RegistryWriter
@@ -57,7 +58,18 @@ class Hands:
 
     def hands(self, action: Action, executor: Executor[Any, Any]) -> RegistryWriter | Channel:
         """What the executor of an action acts with: the registry, or its channel and nothing else."""
-        return self.registry if executor.scope == "registry" else Channel(*self._channel(action))
+        return self.registry if executor.scope == "registry" else Channel(*self._channel(action), blob=self._blob)
+
+    def _blob(self, reference: Reference, size: int) -> bytes:
+        """What a plan names by digest. No other repositories are read for it than those that the images are in."""
+        places = {
+            self.config.place(variant, stream).repository
+            for variant in self.config.variants
+            for stream in self.config.streams.values()
+        }
+        if reference.digest is None or reference.repository not in places:
+            raise RelmanError(f"`{reference}` is in no repository of {self.config.where}", hint="make a new plan")
+        return self.reader.blob(reference.repository, reference.digest, limit=size)
 
     def _channel(self, action: Action) -> tuple[ChannelTable, Path, Client, datetime]:
         table = next((table for table in self.config.channels if table.name == action.channel), None)

@@ -13,7 +13,7 @@ plugin and the hook (in `relman_gates` it closes the gate instead). A hook is ca
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import pluggy
 from pydantic import BaseModel
 
+from relman.mail import MailServer
 from relman.model.changelog import Changelog, Commit, Section
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.diff import Diff
@@ -40,6 +41,10 @@ hookspec = pluggy.HookspecMarker("relman")
 hookimpl = pluggy.HookimplMarker("relman")
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+ANSWER_LIMIT = 1024 * 1024
+"""How much of an answer a channel reads where its plugin does not ask for more, in bytes."""
 
 
 class Settings(Protocol):
@@ -207,7 +212,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer of a service: its body is cut at one MiB where nothing else was asked for."""
+    """An answer of a service: its body is cut, at one MiB where nobody asked for more."""
 
     status: int
     headers: Mapping[str, str]
@@ -332,7 +337,8 @@ class Renderer(Protocol):
 
         Where they measure more than ``limit``, whole parts are left out in a stated order; a sentence says so, with
         a link to ``full``, the address of the whole text. ``measure`` counts as the channel does: ``characters``,
-        ``bytes`` (UTF-8), ``utf16`` units, ``graphemes``, or by a function of your own.
+        ``bytes`` (UTF-8), ``utf16`` units, ``graphemes``, ``mastodon`` (graphemes, an address as 23 of them),
+        ``telegram`` (``utf16`` units without the tags), or by a function of your own.
         Raises `UsageError` where the limit leaves room for nothing.
         """
 
@@ -362,7 +368,8 @@ class ActionsContext:
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
     are, by channel, the posts on the release that this one follows up: the same images in the stream that they come
-    from. A channel that can may post its own beneath. ``registry`` is there to look at.
+    from. A channel that can may post its own beneath. ``registry`` is there to look at: what is attached to the images,
+    for example; `None` where there is none to ask.
     """
 
     release: Release
@@ -401,8 +408,8 @@ class ChannelReader(Protocol):
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on. Raises `Unequipped` where it is not set."""
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """GET, retried where that may help; any status is an answer."""
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int = ANSWER_LIMIT) -> HttpResponse:
+        """GET, retried where that may help; any status is an answer, cut after ``limit`` bytes."""
 
     def read_file(self, path: str) -> bytes | None:
         """A file, from the configuration's folder; `None` where there is none."""
@@ -421,17 +428,35 @@ class ChannelWriter(ChannelReader, Protocol):
     ) -> HttpResponse:
         """One request that may change something; any status is an answer.
 
-        Sent again only where it was surely not carried out (no connection, 429, 503 with Retry-After). Raises
+        Sent again only where it was surely not carried out (no connection, 429, 403 or 503 with Retry-After). Raises
         `AnswerLost` where it was sent and no whole answer came.
         """
 
     def write_file(self, path: str, content: bytes) -> None:
         """Replace a file, from the configuration's folder, atomically."""
 
+    def mail(self, server: MailServer, sender: str, recipients: Sequence[str], message: bytes, /) -> Mapping[str, str]:
+        """Hand a mail in; answers with the recipients that the server refused, and why, where it took others.
+
+        Raises `AnswerLost` where it was sent and no answer came, `Passing` and `RelmanError` where it was not taken.
+        """
+
+    def outside(self, write: Callable[[], T], /) -> T:
+        """Run what writes by itself, as a library does, for as long as the channel may take.
+
+        Raises `AnswerLost` when that is over: it may go on, and nobody waits for it.
+        """
+
     def change_file(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file by what ``change`` makes of it, with no other run in between.
 
         It is given `None` where there is no file, and answers `None` to leave everything as it is.
+        """
+
+    def released(self, reference: Reference, *, size: int) -> bytes:
+        """A blob of ``size`` bytes by its digest, such as an SBOM, from a repository of this project's images.
+
+        Raises `NotFound` where it is gone, and `RelmanError` for a repository that the configuration does not have.
         """
 
 

@@ -22,6 +22,7 @@ import stamina
 from relman import __version__
 from relman.connections import Broken, Pools, explain, redirected, translated, web_address
 from relman.curl import as_curl, shown
+from relman.deadline import Deadline, Trace
 from relman.errors import Malformed, RelmanError
 from relman.pace import Pace, retry_after
 from relman.redaction import redact
@@ -40,6 +41,8 @@ Content = bytes | Callable[[], Iterator[bytes]]
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _UNCERTAIN = frozenset({500, 502, 504})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_MORE = 0.5
+"""Seconds with which nothing is tried once more."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -51,7 +54,7 @@ class Repeat(Enum):
     ANSWERED = "answered"
     """After a busy answer, but not after none: the first one may have taken effect."""
     REFUSED = "refused"
-    """Only where it was surely not carried out: no connection, 429, 503 with Retry-After."""
+    """Only where it was surely not carried out: no connection, 429, 403 or 503 with Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class _Call:
     timeout: float
     redirects: int
     plain: frozenset[str]
-    end: float | None = None
+    deadline: Deadline | None = None
+    trace: Trace | None = None
     tries: int = 0
     doubtful: bool = False
 
@@ -170,21 +174,20 @@ class Client:
         cut: bool = False,
         repeat: Repeat | None = None,
         timeout: float | None = None,
-        within: float | None = None,
         redirects: int = 0,
         plain: frozenset[str] = frozenset(),
+        deadline: Deadline | None = None,
     ) -> Answer:
         """The whole answer, repeated as ``repeat`` allows (by default: reads always, writes where refused).
 
-        After ``within`` seconds no try begins and no body is read on. A body over ``limit`` bytes is `Malformed`, or
-        with ``cut`` cut there. Up to ``redirects`` are followed, never from TLS to plain HTTP (save to the hosts
-        ``plain``), and credentials stay with the host they were meant for.
+        A body over ``limit`` bytes is `Malformed`, or with ``cut`` cut there. Up to ``redirects`` are followed, never
+        from TLS to plain HTTP (save to the hosts ``plain``), and credentials stay with the host they were meant for.
+        ``deadline`` bounds all of that together, on a connection of its own.
         Raises `Passing` where no answer can be had, `AnswerLost` where a write may have been carried out, `Untrusted`.
         """
         default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
         wait = self.timeout if timeout is None else timeout
-        end = None if within is None else self._clock() + within
-        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain, end)
+        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain, deadline)
 
         def whole() -> Answer:
             response = self._open(call)
@@ -194,7 +197,10 @@ class Client:
                 response.close()
             return self._judge(call, response, body)
 
-        return self._repeatedly(call, whole)
+        if deadline is None:
+            return self._repeatedly(call, whole)
+        with deadline.running():
+            return self._repeatedly(call, functools.partial(_in_time, call, whole))
 
     def send(
         self,
@@ -204,13 +210,21 @@ class Client:
         content: bytes,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
     ) -> Answer:
         """One request that may change something, on a connection of its own; any status is an answer.
 
         Sent again only where it was surely not carried out. Raises `AnswerLost` where no whole answer came.
         """
         return self.request(
-            method, url, headers=headers, content=content, cut=True, repeat=Repeat.REFUSED, timeout=timeout
+            method,
+            url,
+            headers=headers,
+            content=content,
+            cut=True,
+            repeat=Repeat.REFUSED,
+            timeout=timeout,
+            deadline=deadline,
         )
 
     @contextmanager
@@ -267,14 +281,14 @@ class Client:
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
         """Whether to try again, and after how long; `Pace` already holds the host back where the server asked."""
-        if call.end is not None and self._clock() + self._asked_pause(error) >= call.end:
-            return False
         if isinstance(error, _Busy):
             answer = error.answer
             asked = retry_after(answer.headers)
-            refused = answer.status == 429 or (answer.status == 503 and asked is not None)
+            refused = answer.status == 429 or (answer.status in (403, 503) and asked is not None)
             call.doubtful = call.doubtful or (call.writes and answer.status in _UNCERTAIN)
             if call.repeat is Repeat.REFUSED and not refused:
+                return False
+            if call.deadline and call.deadline.left <= max(_NO_MORE, min(self.retry.pause_max, asked or 0.0)):
                 return False
             log.debug("answered %d: trying again", answer.status)
             return True if asked is None else 0.0
@@ -282,23 +296,21 @@ class Client:
             call.doubtful = call.doubtful or (call.writes and error.sent)
             if error.tls or (error.sent and call.repeat is not Repeat.ALWAYS):
                 return False
+            if call.deadline and call.deadline.left <= _NO_MORE:
+                return False
             log.debug("%s: trying again", error.reason)
             return error.sent or call.tries < self.retry.connections
         return False
-
-    def _asked_pause(self, error: Exception) -> float:
-        """How long the server wants to be left alone, in seconds."""
-        asked = retry_after(error.answer.headers) if isinstance(error, _Busy) else None
-        return min(self.retry.pause_max, asked or 0.0)
 
     def _judge(self, call: _Call, response: httpx2.Response, body: bytes) -> Answer:
         url = str(response.request.url)
         answer = Answer(call.method, url, response.status_code, response.headers, body, call.doubtful)
         host = urlsplit(url).netloc
-        if answer.status not in _BUSY:
+        asked = retry_after(answer.headers)
+        # GitHub says 403 where it is asked too often: what comes with a time to come back is no refusal for good.
+        if answer.status not in _BUSY and not (answer.status == 403 and asked is not None):
             self._pace.ease(host)
             return answer
-        asked = retry_after(answer.headers)
         if answer.status == 429 or asked is not None:
             self._pace.slow(host, min(self.retry.pause_max, asked or 0.0))
         raise _Busy(answer)
@@ -307,7 +319,8 @@ class Client:
         """Send, follow redirects, and return when the headers are there."""
         url, headers, method = call.url, dict(call.headers), call.method
         for _ in range(call.redirects + 1):
-            self._pace.wait(urlsplit(url).netloc)
+            if not self._pace.wait(urlsplit(url).netloc, call.deadline.left if call.deadline else None):
+                raise Broken(url, "it asked to be left alone for longer than there is time", sent=False)
             response = self._exchange(call, method, url, headers)
             if response.status_code not in _REDIRECTS or "location" not in response.headers or not call.redirects:
                 return response
@@ -319,19 +332,22 @@ class Client:
         content = call.content if isinstance(call.content, bytes) else call.content()
         size = len(content) if isinstance(content, bytes) else int(headers.get("Content-Length", 0))
         log.debug("$ %s", redact(as_curl(method, url, headers, size)))
-        client = self._pools.get(url, kept=call.repeat is not Repeat.REFUSED)
-        timeout = httpx2.Timeout(call.timeout, pool=self.total)
-        with translated(url, call.timeout):
+        client = self._pools.get(url, kept=call.repeat is not Repeat.REFUSED and not call.deadline)
+        wait = min(call.timeout, call.deadline.left) if call.deadline else call.timeout
+        if call.deadline and call.deadline.over:
+            raise Broken(url, call.deadline.reason, sent=False)
+        timeout = httpx2.Timeout(wait, pool=self.total)
+        told = {"trace": call.trace} if call.trace else None
+        with translated(url, wait):
             request = client.build_request(
-                method, url, headers=dict(headers), content=content if size else None, timeout=timeout
+                method, url, headers=dict(headers), content=content if size else None, timeout=timeout, extensions=told
             )
             response = client.send(request, stream=True)
         log.debug("%d from %s", response.status_code, urlsplit(url).netloc)
         return response
 
     def _body(self, response: httpx2.Response, call: _Call, limit: int, cut: bool) -> bytes:
-        gathered, size, began = [], 0, self._clock()
-        most = self.total if call.end is None else min(self.total, max(0.0, call.end - began))
+        gathered, size, end = [], 0, self._clock() + self.total
         if response.status_code >= 400:  # an error's words: the limit is for what was asked for
             limit, cut = max(limit, BODY_LIMIT), True
         for piece in self._pieces(response, call):
@@ -341,8 +357,10 @@ class Client:
                 if cut:
                     break
                 raise Malformed(f"the answer of `{shown(str(response.request.url))}` is larger than {limit} bytes")
-            if self._clock() > began + most:
-                raise Broken(str(response.request.url), f"took longer than {most:.3g} s", sent=True)
+            if self._clock() > end:
+                raise Broken(str(response.request.url), f"took longer than {self.total:g} s", sent=True)
+        if call.deadline and call.deadline.over:
+            raise Broken(str(response.request.url), call.deadline.reason, sent=True)
         return b"".join(gathered)[:limit]
 
     def _pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
@@ -354,6 +372,19 @@ class Client:
             yield from self._pieces(response, call)
         except Broken as broken:
             raise call.explain(broken) from broken.__cause__
+
+
+def _in_time(call: _Call, once: Callable[[], Answer]) -> Answer:
+    """``once``, cut off when the call's time is over: what came by then may look whole and is not."""
+    assert call.deadline
+    with call.deadline.guarding() as call.trace:
+        try:
+            answer = once()
+        except Broken as broken:
+            if not call.deadline.over:
+                raise
+            raise Broken(broken.url, call.deadline.reason, sent=broken.sent) from broken
+    return answer
 
 
 def _complete(headers: Mapping[str, str] | None) -> Mapping[str, str]:

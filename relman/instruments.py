@@ -35,7 +35,8 @@ from relman.walk.resolve import Resolver
 from relman.walk.tags import TagBook, in_parallel
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
-    from relman.render import NotesRenderer, Templates
+    from relman.render import Banner, NotesRenderer, Templates
+    from relman.render.measuring import Measuring
     from relman.signing.keys import Signer
 
 
@@ -176,13 +177,27 @@ class Instruments:
         return Templates((self.config.notes.templates,) if self.config.notes.templates else ())
 
     def renderer(
-        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+        self,
+        changelog: Changelog,
+        id: str | None = None,
+        *,
+        overrides: Sequence[Override] = (),
+        withdrawn: Banner | None = None,
     ) -> NotesRenderer:
-        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates.
+
+        ``withdrawn`` says that it no longer stands: that is the first thing that readers see.
+        """
         from relman.render import NotesRenderer
 
         extra = {"authors": self.config.notes.authors, "id": id, "overrides": tuple(overrides)}
-        return NotesRenderer(self.templates, changelog, extra, self.config.links)
+        return NotesRenderer(self.templates, changelog, extra, self.config.links, withdrawn)
+
+    def measuring(self, renderer: NotesRenderer) -> Measuring:
+        """``renderer``, noting what the texts of channels measure."""
+        from relman.render.measuring import Measuring
+
+        return Measuring(renderer)
 
     def rollback_renderer(
         self, changelog: Changelog, release: Release, rollback: Rollback, stays: Sequence[str]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -29,6 +30,7 @@ from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
 from relman.model.audit import Audit, Finding
 from relman.model.changelog import Changelog, Commit
+from relman.model.check import Fault
 from relman.model.contents import Capability
 from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.holds import Hold
@@ -41,7 +43,7 @@ from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.remembering import Informed, Telling
-from relman.walk import acting, composing, gating, observing, planning, statement, withdrawing
+from relman.walk import acting, announcing, composing, gating, observing, planning, rehearsing, statement, withdrawing
 from relman.walk import rollback as going_back
 from relman.walk.attested import signed_envelope
 from relman.walk.audit.auditing import audit
@@ -59,7 +61,7 @@ from relman.walk.wholeness import check_whole
 from relman.web import ReadingWeb
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
-    from relman.render import NotesRenderer, Templates
+    from relman.render import Banner, NotesRenderer, Templates
     from relman.signing.keys import PublicKey
 
 
@@ -273,10 +275,48 @@ class Lifecycle:
         """What plugins would do for ``release``, with the channels of ``config``."""
         stream = self.config.stream(release.stream)
         settings = SettingsOf(config, self.slots, stream)
+        page, earlier = None, {}
+        if config.channels:
+            page = announcing.page_of(config, self.slots, stream, release.version, partial(self._address, changelog))
+            source = self.ledger.records(release.source) if release.source else ()
+            earlier = dict(announcing.followed_up(release, source, self.instruments.plan_of))
+        measuring = self.instruments.measuring(renderer)
         context = hookspecs.ActionsContext(
-            release, stream, changelog, renderer, settings, self.config.signature, registry=self.reader
+            release,
+            stream,
+            changelog,
+            measuring,
+            settings,
+            self.config.signature,
+            page,
+            earlier,
+            registry=self.reader,
         )
-        return self._asked(hookspecs.relman_actions, context)
+        return tuple(map(measuring.noting, self._asked(hookspecs.relman_actions, context)))
+
+    def _address(self, changelog: Changelog, source: str) -> str:
+        values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}
+        return self.templates.address(source)(values)
+
+    def rehearse(self) -> tuple[Fault, ...]:
+        """What is wrong with the posts of channels, each rendered for a release that never was."""
+        from relman.render.sample import sample
+
+        names = tuple(variant.name for variant in self.config.variants) or ("os",)
+        faults: list[Fault] = []
+        for channel in self.config.channels:
+            stream = next((name for name in self.config.streams if channel.applies(name)), None)
+            if stream is None:
+                continue
+            made = sample(self.config.project, stream, names)
+            release = rehearsing.sample_release(self.config.project, stream, names)
+            try:
+                alone = replace(self.config, channels=(channel,))
+                self._actions(release, made, self.renderer(made, release.id), alone)
+            except RelmanError as error:
+                found = rehearsing.fault_of(error, channel.name, self.config.where)
+                faults += [found] if found else []
+        return tuple(faults)
 
     def state(self, stream: Stream) -> StreamState:
         """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
@@ -422,7 +462,62 @@ class Lifecycle:
         )
         if session.finished:
             return session.record, None
-        tools = Tools(
+        try:
+            return self._act(plan, session, self._tools(plan, session, report))
+        except RelmanError as error:
+            if not acting.begun(session.record.receipts):
+                raise
+            finish = f"finish it: `relman resume {plan.id}`"
+            hint = f"{error.hint}; then {finish}" if error.hint else finish
+            raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
+
+    # ------------------------------------------------------------------------------------------- after it was made
+
+    def posts(
+        self,
+        record: Record,
+        stages: Sequence[Stage],
+        channels: Sequence[str] = (),
+        *,
+        today: bool = False,
+        new: bool = True,
+        note: str | None = None,
+    ) -> tuple[Plan, tuple[announcing.Post, ...]]:
+        """A release's plan and its posts: as planned and, where there are channels that came since or it is asked
+        for, as they would be ``today``, with ``note`` for a handwritten introduction. ``new``: there may be new ones.
+        """
+        plan = announcing.require_made(record, self.instruments.plan_of(record), new=new)
+        stream = self.config.stream(plan.stream)
+        planned = {action.channel for action in plan.actions}
+        added = tuple(
+            one
+            for one in self.config.channels
+            if new and not plan.rollback and one.applies(stream.name) and one.name not in planned
+            if not channels or one.name in channels
+        )
+        actions: tuple[Action, ...] = ()
+        if today or added:
+            release = announcing.made_again(plan, self.config, self.instruments.resolver.pinned)
+            changelog = announcing.with_note(plan.changelog, note)
+            renderer = self.renderer(changelog, plan.id, overrides=plan.overrides, withdrawn=announcing.banner(record))
+            channels_now = self.config.channels if today else added
+            actions = self._actions(release, changelog, renderer, replace(self.config, channels=channels_now))
+        return plan, announcing.posts_of(plan, record, stages, actions, channels)
+
+    @contextmanager
+    def announcer(
+        self, record: Record, plan: Plan, report: Callable[[Action, Receipt], None]
+    ) -> Iterator[announcing.Announcer]:
+        """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end."""
+        session = self.ledger.reopen(record, host=socket.gethostname(), process=getpid(), now=self.clock())
+        announcer = announcing.Announcer(plan, session, self._tools(plan, session, report), self.person())
+        try:
+            yield announcer
+        finally:
+            announcer.finish(lambda: self.instruments.contents_to_keep(plan))
+
+    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> Tools:
+        return Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
             writer=self.hands.hands,
@@ -430,14 +525,6 @@ class Lifecycle:
             report=report,
             filled=lambda action, record: statement.filled(plan, action, record, self.instruments.signer),
         )
-        try:
-            return self._act(plan, session, tools)
-        except RelmanError as error:
-            if not acting.begun(session.record.receipts):
-                raise
-            finish = f"finish it: `relman resume {plan.id}`"
-            hint = f"{error.hint}; then {finish}" if error.hint else finish
-            raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
 
     def _act(self, plan: Plan, session: Session, tools: Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
@@ -526,10 +613,17 @@ class Lifecycle:
         return self.instruments.comparer_of(wants, richest=richest)
 
     def renderer(
-        self, changelog: Changelog, id: str | None = None, *, overrides: Sequence[Override] = ()
+        self,
+        changelog: Changelog,
+        id: str | None = None,
+        *,
+        overrides: Sequence[Override] = (),
+        withdrawn: Banner | None = None,
     ) -> NotesRenderer:
-        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates."""
-        return self.instruments.renderer(changelog, id, overrides=overrides)
+        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates, ``withdrawn``
+        says that it no longer stands.
+        """
+        return self.instruments.renderer(changelog, id, overrides=overrides, withdrawn=withdrawn)
 
     def look(self, reference: Reference) -> Image:
         """An image as the registry has it."""

@@ -33,8 +33,8 @@ class Pace:
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
 
-    def wait(self, host: str) -> None:
-        """Return when it is this caller's turn."""
+    def wait(self, host: str, most: float | None = None) -> bool:
+        """Return when it is this caller's turn; at once, and with `False`, where that is more than ``most`` seconds."""
         while True:
             with self._lock:
                 lane = self._lanes.setdefault(host, _Lane())
@@ -42,7 +42,11 @@ class Pace:
                 turn = max(lane.until, lane.next)
                 if turn <= now:
                     lane.next = now + lane.interval
-                    return
+                    return True
+            if most is not None:
+                if turn - now > most:
+                    return False
+                most -= turn - now
             self._sleep(turn - now)
 
     def slow(self, host: str, pause: float) -> None:

@@ -13,6 +13,7 @@ from relman.errors import (
     RelmanError,
     StalePlan,
     Unequipped,
+    UsageError,
 )
 from relman.git import Checkout, GitFailed, checkout_at
 from relman.handwritten import (
@@ -42,18 +43,20 @@ from relman.hookspecs import (
     Web,
     hookimpl,
 )
+from relman.mail import MailServer
 from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
 from relman.process import run_to_end as run_program_to_end
 from relman.redaction import redact
+from relman.redaction import register as conceal
 from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 from relman.registry.skopeo import version as skopeo_version
-from relman.settings import ChannelSettings, Duration, Secret, Table
+from relman.settings import ChannelSettings, Duration, PublishSettings, Secret, Table
 
 __all__ = [
     "CAREFUL",
@@ -80,6 +83,7 @@ __all__ = [
     "ImageUnderRead",
     "KnownIssue",
     "KnownIssues",
+    "MailServer",
     "Malformed",
     "Manifest",
     "NotFound",
@@ -87,6 +91,7 @@ __all__ = [
     "Passing",
     "ProgramEnded",
     "ProgramFailed",
+    "PublishSettings",
     "RegistryReader",
     "RegistryWriter",
     "RelmanError",
@@ -97,10 +102,12 @@ __all__ = [
     "StalePlan",
     "Table",
     "Unequipped",
+    "UsageError",
     "Web",
     "attach",
     "attached_contents",
     "checkout_at",
+    "conceal",
     "copy_evidence",
     "dropped_issues",
     "embedded_contents",

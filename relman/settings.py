@@ -11,6 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 SECRET_KEYS = frozenset({"token", "key", "password", "secret", "webhook"})
 """Keys whose value must be named (`{ env = "NAME" }`), never written into the file."""
 
+STREAM_KEYS = frozenset({"streams", "latest", "prerelease"})
+"""Keys of channels that name streams: each has to be one that there is."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -53,3 +56,11 @@ class ChannelSettings(Table):
     template: str | None = None
     required: bool = False
     timeout: Duration = timedelta(seconds=30)
+
+
+class PublishSettings(ChannelSettings):
+    """What tables have of channels that publish the whole notes at an address of their own."""
+
+    def page(self, version: str) -> str | None:
+        """Where people will find the notes of ``version``, known before they stand there; `None` where nobody will."""
+        return None

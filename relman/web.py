@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from relman import redaction
+from relman.deadline import Deadline
 from relman.errors import Unequipped
 from relman.hookspecs import HttpResponse
 from relman.http import BODY_LIMIT, Answer, Client
@@ -34,18 +35,17 @@ class ReadingWeb:
     ) -> HttpResponse:
         """GET, retried where that may help; any status is an answer."""
         seconds = timeout.total_seconds()
-        return response(
-            self.http.request(
-                "GET",
-                url,
-                headers=headers,
-                limit=limit,
-                cut=True,
-                timeout=seconds,
-                within=seconds,
-                redirects=REDIRECTS,
-            )
+        answer = self.http.request(
+            "GET",
+            url,
+            headers=headers,
+            limit=limit,
+            cut=True,
+            timeout=seconds,
+            redirects=REDIRECTS,
+            deadline=Deadline(seconds),
         )
+        return response(answer)
 
     def reveal(self, secret: object, /) -> str:
         """The value of a `Secret`, hidden in every output from now on."""

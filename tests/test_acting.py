@@ -81,6 +81,9 @@ class Remembering:
         self.log.append(f"attempt {attempt.action}")
         self._note(Receipt(attempt.key, attempt.action, UNKNOWN, attempt.at))
 
+    def assure(self, *, now: datetime) -> None:
+        """Nobody else is there."""
+
     def receipt(self, receipt: Receipt) -> None:
         self.log.append(f"{receipt.state} {receipt.action}")
         self._note(receipt)

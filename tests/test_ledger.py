@@ -32,7 +32,7 @@ from relman.ledger.exchange import Place
 from relman.ledger.journal import UNANSWERED
 from relman.ledger.lease import LEASE
 from relman.model.oci import Digest, Platform
-from relman.model.record import Attempt, Receipt, ReceiptState, Record, RecordedVariant, RecordState
+from relman.model.record import Attempt, Correction, Receipt, ReceiptState, Record, RecordedVariant, RecordState
 from tests.git_remotes import clone, remote
 
 NOON = datetime(2025, 6, 8, 12, tzinfo=UTC)
@@ -980,3 +980,88 @@ def test_what_a_killed_run_left_half_made_is_swept_up_by_the_next(ledger: Folder
     begin(ledger, composed())
 
     assert [path.name for path in (tmp_path / "releases/stable").iterdir()] == ["stable-20250608-0123456789abcdef"]
+
+
+# ------------------------------------------------------------------------------------- receipts that come later
+
+
+def reopen(ledger: FolderLedger, record: Record, *, process: int = ME, host: str = HOST, hours: int = 1) -> Session:
+    return ledger.reopen(record, host=host, process=process, now=NOON + timedelta(hours=hours))
+
+
+def test_a_finished_release_takes_receipts_later_and_stays_what_it_is(ledger: FolderLedger) -> None:
+    finished = finish(ledger, composed())
+
+    session = reopen(ledger, finished)
+    session.attempt(attempt("late", 61))
+    session.receipt(receipt("late", 62))
+    session.tags_moved(now=NOON + timedelta(hours=1))
+    during = ledger.record(finished.id)
+    after = session.finish(finished.state, now=NOON + timedelta(hours=2))
+
+    assert (during.state, during.lease is not None) == (RecordState.FINISHED, True)
+    assert after == replace(finished, receipts=(receipt("late", 62),))
+    assert ledger.records() == (after,)
+
+
+def test_the_plan_and_the_notes_of_a_release_stay_when_it_is_reopened(ledger: FolderLedger) -> None:
+    finished = finish(ledger, composed())
+
+    again = reopen(ledger, finished).finish(finished.state, now=NOON + timedelta(hours=2))
+
+    assert again == finished
+    assert (ledger.plan_of(again), ledger.changelog_of(again)) == (PLAN, CHANGELOG)
+
+
+def test_of_two_that_reopen_a_release_the_second_is_told_who_holds_it(ledger: FolderLedger) -> None:
+    finished = finish(ledger, composed())
+    session = reopen(ledger, finished, host="elsewhere")
+
+    with pytest.raises(Locked, match="`elsewhere`"):
+        reopen(ledger, finished)
+    with pytest.raises(Locked, match="`elsewhere`"):
+        ledger.begin(
+            composed("f" * 16, "v2", days=1), PLAN, CHANGELOG, host=HOST, process=ME, now=NOON + timedelta(hours=1)
+        )
+    session.assure(now=NOON + timedelta(hours=1))
+
+
+def test_a_run_that_died_over_a_reopened_release_leaves_what_it_tried_unknown(ledger: FolderLedger, dead: int) -> None:
+    finished = finish(ledger, composed())
+    reopen(ledger, finished, process=dead).attempt(attempt("late", 61))
+
+    session = reopen(ledger, finished)
+
+    (left,) = session.record.receipts
+    assert (left.key, left.state, left.detail) == ("late", ReceiptState.UNKNOWN, UNANSWERED)
+    assert (session.record.elsewhere, session.record.state) == (False, RecordState.FINISHED)
+
+
+def test_who_lost_a_reopened_release_to_another_run_does_nothing_more(ledger: FolderLedger) -> None:
+    finished = finish(ledger, composed())
+    lost = reopen(ledger, finished, host="elsewhere")
+    reopen(ledger, finished, hours=2)
+
+    for write in (
+        partial(lost.assure, now=NOON + timedelta(hours=2)),
+        partial(lost.attempt, attempt("late", 121)),
+        partial(lost.finish, finished.state, now=NOON + timedelta(hours=2)),
+    ):
+        with pytest.raises(Locked, match="took over"):
+            write()
+
+
+def test_a_record_that_is_gone_cannot_be_reopened(ledger: FolderLedger) -> None:
+    with pytest.raises(NotFound, match="no longer in"):
+        reopen(ledger, composed())
+
+
+def test_what_was_corrected_and_taken_back_is_read_as_it_was_written(ledger: FolderLedger) -> None:
+    finished = finish(ledger, composed())
+    correction = Correction(NOON, "ada", "0" * 64)
+    late = replace(receipt("late", 62), by="ada", edited=correction, withdrawn=replace(correction, sha256=None))
+    session = reopen(ledger, finished)
+    session.receipt(late)
+
+    assert session.finish(finished.state, now=NOON).receipts == (late,)
+    assert ledger.record(finished.id).receipts == (late,)

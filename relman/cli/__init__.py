@@ -13,6 +13,7 @@ from relman import __version__
 from relman.cli.lazy import LazyGroup
 from relman.cli.options import common_options
 from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageError
+from relman.redaction import redacted_streams
 
 
 @click.group(
@@ -26,6 +27,8 @@ from relman.errors import ConfigError, OutOfTime, Passing, RelmanError, UsageErr
         "apply": ("relman.cli.apply:apply", "carry out a saved plan; again finishes it"),
         "release": ("relman.cli.apply:release", "plan, show, ask, apply"),
         "resume": ("relman.cli.apply:resume", "finish what an earlier run left"),
+        "announce": ("relman.cli.announce:announce", "posts that were left out, corrected, taken back"),
+        "publish": ("relman.cli.announce:publish", "the same for what is published on forges"),
         "rollback": ("relman.cli.rollback:rollback", "a stream back to an earlier release, and held there"),
         "yank": ("relman.cli.yank:yank", "say of a release that nobody should use it"),
         "hold": ("relman.cli.hold:hold", "let nothing enter a stream"),
@@ -54,7 +57,8 @@ def main() -> None:
     sys.excepthook = _unforeseen
     # A run leaves few cycles behind, and to look for them among a hundred thousand packages takes a tenth of it.
     gc.set_threshold(200_000, 20, 100)
-    code = _run()
+    with redacted_streams():
+        code = _run()
     if code not in (0, 3):
         # End at once: threads that wait for a registry must not hold up somebody who is told that it failed.
         sys.stdout.flush()

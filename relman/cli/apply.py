@@ -124,7 +124,7 @@ def carry_out(walk: Lifecycle, plan: Plan) -> None:
         say(f"nothing to do: the last release of `{plan.stream}` holds exactly these images")
         return
     try:
-        record, outcome = walk.apply(plan, _reporter(walk))
+        record, outcome = walk.apply(plan, reporter(walk))
     except OutOfTime as error:
         begun = next((r for r in walk.ledger.records(plan.stream) if r.id == plan.id), None)
         if begun is None or begun.state is not RecordState.PARTIAL:
@@ -137,7 +137,9 @@ def carry_out(walk: Lifecycle, plan: Plan) -> None:
     _conclude(record, outcome, plan)
 
 
-def _reporter(walk: Lifecycle) -> Callable[[Action, Receipt], None]:
+def reporter(walk: Lifecycle) -> Callable[[Action, Receipt], None]:
+    """Says what came of each action, a line for each."""
+
     def report(action: Action, receipt: Receipt) -> None:
         mark, colour = _MARKS[receipt.state]
         state = "" if receipt.state is ReceiptState.DONE else f"  {receipt.state}"
@@ -169,7 +171,10 @@ def _conclude(record: Record, outcome: Outcome, plan: Plan) -> None:
     others = f", and {len(left) - 1} more" if len(left) > 1 else ""
     hint = f"finish it: `relman resume {record.id}`"
     if first.state is ReceiptState.UNKNOWN:
-        hint = "look whether it arrived; relman does not send it twice by itself"
+        hint = (
+            f"look whether it arrived; then `relman announce {record.id}` with `--posted`, `--again` or `--skip`: "
+            "relman does not send it twice by itself"
+        )
     raise PartlyDone(
         f"`{record.version}` is partly done: `{first.action}` is {first.state}: {first.detail}{others}", hint=hint
     )

@@ -41,7 +41,11 @@ def _checked() -> Checked:
     try:
         with lifecycle(needs_config=True) as walk:
             found = checking.check(walk.config, walk.templates)
-            return Checked((walk.config.where, *found.looked_at), found.faults)
+            posts = walk.rehearse()
+            told = {(fault.file, fault.message) for fault in found.faults}
+            new = tuple(fault for fault in posts if (fault.file, fault.message) not in told)
+            channels = (f"{len(walk.config.channels)} posts",) if len(walk.config.channels) > 1 else ()
+            return Checked((walk.config.where, *found.looked_at, *channels), (*found.faults, *new))
     except ConfigError as error:
         if not error.problems:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from relman.cli import github
+from relman.cli import github, posts
 from relman.cli.app import lifecycle, say, working
 from relman.cli.gates import gate_lines, gate_markdown
 from relman.cli.options import common_options, format_option, parse_time
@@ -86,7 +86,9 @@ def show(plan_file: str, channel: str | None, format_: str) -> None:
     """Show a saved plan for people."""
     made = read_plan(plan_file)
     if channel is not None:
-        click.echo(_post(made, channel))
+        with lifecycle(needs_config=False) as walk:
+            table = next((table for table in walk.config.channels if table.name == channel), None)
+        click.echo(posts.whole(posts.in_plan(made, channel), table))
     elif format_ == "json":
         document(plan_document(made))
     else:
@@ -167,7 +169,7 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
-            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}")
+            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}{posts.size(action)}")
     if able := walk.abilities(plan) if plan.actions and probe else ():
         lines += ["", _bold("how")]
         for ability in able:
@@ -198,12 +200,3 @@ def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
         what = counted(len(writes), "write")
         lines += ["", "<details>", f"<summary>{what}, in this order</summary>", "", *writes, "", "</details>"]
     return "\n".join([*lines, "", plan.notes])
-
-
-def _post(plan: Plan, channel: str) -> str:
-    actions = [action for action in plan.actions if action.channel == channel]
-    if not actions:
-        known = ", ".join(f"`{action.channel}`" for action in plan.actions if action.channel) or "none"
-        raise UsageError(f"the plan posts nothing to `{channel}`", hint=f"its channels: {known}")
-    texts = [value for action in actions for key, value in action.payload.items() if key in ("text", "body")]
-    return "\n".join(str(text) for text in texts)

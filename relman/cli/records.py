@@ -13,7 +13,7 @@ from relman.cli.output import counted, document, printable, table
 from relman.cli.plan import override_lines
 from relman.documents.record import record_document
 from relman.errors import NotFound, RelmanError, UsageError
-from relman.model.record import Record
+from relman.model.record import Receipt, Record
 from relman.signing.keys import PublicKey
 
 
@@ -97,6 +97,19 @@ def public_key(file: str) -> PublicKey:
     return PublicKey(pem, f"`{file}`")
 
 
+def _came(receipt: Receipt) -> str:
+    """Where a post is, and what became of it since."""
+    said = [receipt.url or receipt.detail or ""]
+    if receipt.url and receipt.by:
+        said.append(receipt.detail or "")
+    if receipt.by and not receipt.url:
+        said.append(f"by {receipt.by}")
+    for word, correction in (("edited", receipt.edited), ("taken back", receipt.withdrawn)):
+        if correction:
+            said.append(f"{word} {correction.at:%Y-%m-%d %H:%M} by {correction.by}")
+    return ", ".join(filter(None, said))
+
+
 def _text(record: Record) -> str:
     finished = f", finished {record.finished:%Y-%m-%d %H:%M}" if record.finished else ""
     title = click.style(f"{record.project} {record.stream} {record.version}", bold=True)
@@ -104,7 +117,7 @@ def _text(record: Record) -> str:
         (v.name, v.previous_digest.short if v.previous_digest else "—", "→", v.digest.short if v.digest else "—")
         for v in record.variants
     ]
-    receipts = [(r.state, r.action, f"{r.at:%Y-%m-%d %H:%M:%S}", r.url or r.detail or "") for r in record.receipts]
+    receipts = [(r.state, r.action, f"{r.at:%Y-%m-%d %H:%M:%S}", _came(r)) for r in record.receipts]
     begun = "published" if record.imported else "begun"
     lines = [
         f"{title}   {record.id}",

@@ -44,12 +44,22 @@ def yank(stream: str, version: str, reason: str, yes: bool, format_: str) -> Non
         else:
             click.echo(_text(done, already=record.state is RecordState.YANKED))
         _say_where_it_is_held(walk, chosen, done)
+        _say_what_was_posted(done)
 
 
 def _text(record: Record, *, already: bool) -> str:
     why = record.withdrawn
     told = f" ({why.by}, {why.at:%Y-%m-%d %H:%M}): {printable(why.reason)}" if why else ""
     return f"{record.version} {'was yanked before' if already else 'is yanked'}{told}"
+
+
+def _say_what_was_posted(record: Record) -> None:
+    posted = [receipt for receipt in record.receipts if receipt.stands and (receipt.url or receipt.remote_id)]
+    if posted and not record.imported:
+        say(
+            f"what was posted does not say so: `relman announce {record.id} --edit` corrects it, "
+            f"`relman publish {record.id} --edit` what is on forges, `--withdraw` takes back"
+        )
 
 
 def _say_where_it_is_held(walk: Lifecycle, stream: Stream, record: Record) -> None:

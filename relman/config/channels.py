@@ -12,7 +12,7 @@ from relman.config.problems import Problems, check_secrets, did_you_mean
 from relman.config.values import ChannelTable
 from relman.errors import ConfigError, Unequipped
 from relman.hookspecs import Slot
-from relman.settings import SECRET_KEYS
+from relman.settings import SECRET_KEYS, STREAM_KEYS
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,10 +46,12 @@ def channel_tables(data: Mapping[str, Any], slots: Iterable[Slot], problems: Pro
             names.add(name)
             written = common.get("streams")
             limited = tuple(s for s in written if isinstance(s, str)) if isinstance(written, list) else ()
-            for stream in limited:
-                if stream not in (streams or {}):
-                    hint = did_you_mean(stream, streams or {})
-                    problems.add((*path, "streams"), f"there is no stream `{stream}`{hint}")
+            for key in sorted(STREAM_KEYS & table.keys()):
+                named = table[key]
+                for stream in named if isinstance(named, list) else ():
+                    if isinstance(stream, str) and stream not in (streams or {}):
+                        hint = did_you_mean(stream, streams or {})
+                        problems.add((*path, key), f"there is no stream `{stream}`{hint}")
             found.append(ChannelTable(kind, type_name, name, limited, common.get("required") is True, table))
     return tuple(found)
 

@@ -138,6 +138,7 @@ def _build(
         ),
         notes=Notes(
             title=changelog.title or DEFAULT_TITLE,
+            page=changelog.page,
             exclude=tuple(map(re.compile, changelog.commits.exclude)),
             required=changelog.commits.required,
             authors=changelog.commits.authors,

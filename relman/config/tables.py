@@ -255,6 +255,7 @@ class ChangelogTable(Table):
     """`[changelog]`."""
 
     title: Text | None = None
+    page: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s{}]+/\S.*$")] | None = None
     commits: CommitsTable = CommitsTable()
     security: bool = False
     templates: Text | None = None

@@ -56,10 +56,12 @@ class Notes:
     """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides.
 
     ``highlights`` and ``known_issues`` are folders of the git repository, from its root.
+    ``page`` is a template of the address where the whole notes stand.
     ``security``: sources that know security fixes are asked before those that do not, however much more they read.
     """
 
     title: str = DEFAULT_TITLE
+    page: str | None = None
     exclude: tuple[re.Pattern[str], ...] = ()
     required: bool = True
     authors: bool = False

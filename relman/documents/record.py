@@ -14,6 +14,7 @@ from relman.errors import Malformed
 from relman.model.gates import GateResult, Override, State
 from relman.model.oci import Digest, Platform
 from relman.model.record import (
+    Correction,
     Imported,
     Lease,
     Receipt,
@@ -25,6 +26,7 @@ from relman.model.record import (
     Withdrawal,
 )
 from relman.model.rollback import Rollback
+from relman.redaction import redact
 
 RECORD_SCHEMA: Final = "relman.record/1"
 RECORD_LIMIT = 16 * 1024 * 1024
@@ -87,8 +89,20 @@ class OverrideDocument(TypedDict):
     until: Time
 
 
+class CorrectionDocument(TypedDict):
+    """Who changed or took back a post; ``sha256``, of an edit, is the hash of what it made of the action's payload."""
+
+    at: Time
+    by: str
+    sha256: NotRequired[str]
+
+
 class ReceiptDocument(TypedDict):
-    """What came of an action; ``detail`` is there only where there is something to say."""
+    """What came of an action; ``detail`` is there only where there is something to say.
+
+    ``edited`` and ``withdrawn`` are there where the post was corrected or taken back, ``by`` where a person said what
+    came of it.
+    """
 
     key: Name
     action: Name
@@ -98,6 +112,9 @@ class ReceiptDocument(TypedDict):
     url: str | None
     sha256: str | None
     detail: NotRequired[str]
+    edited: NotRequired[CorrectionDocument]
+    withdrawn: NotRequired[CorrectionDocument]
+    by: NotRequired[str]
 
 
 class LeaseDocument(TypedDict):
@@ -385,9 +402,26 @@ def receipt_document(receipt: Receipt) -> ReceiptDocument:
         url=None if receipt.url is None else _bounded(receipt.url),
         sha256=receipt.sha256,
     )
-    if receipt.detail is not None:
-        document["detail"] = _bounded(receipt.detail)
+    if receipt.detail is not None:  # the words of a service, which may repeat what it was sent
+        document["detail"] = _bounded(redact(receipt.detail))
+    if receipt.edited is not None:
+        document["edited"] = _correction_document(receipt.edited)
+    if receipt.withdrawn is not None:
+        document["withdrawn"] = _correction_document(receipt.withdrawn)
+    if receipt.by is not None:
+        document["by"] = _bounded(receipt.by)
     return document
+
+
+def _correction_document(correction: Correction) -> CorrectionDocument:
+    document = CorrectionDocument(at=rfc3339(correction.at), by=_bounded(correction.by))
+    if correction.sha256 is not None:
+        document["sha256"] = correction.sha256
+    return document
+
+
+def _correction(read: CorrectionDocument | None) -> Correction | None:
+    return Correction(parse_rfc3339(read["at"]), read["by"], read.get("sha256")) if read else None
 
 
 def _bounded(text: str) -> str:
@@ -411,4 +445,7 @@ def _receipt(read: ReceiptDocument) -> Receipt:
         url=read["url"],
         sha256=read["sha256"],
         detail=read.get("detail"),
+        edited=_correction(read.get("edited")),
+        withdrawn=_correction(read.get("withdrawn")),
+        by=read.get("by"),
     )

@@ -204,6 +204,35 @@ class FolderLedger:
         footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
         return FolderSession(footing, taken.record, taken.begin, taken_over=taken.taken_over)
 
+    def reopen(self, record: Record, *, host: str, process: int, now: datetime) -> FolderSession:
+        """Hold a release for receipts that come later. See `relman.ledger.protocol.Ledger.reopen`."""
+
+        def take_again() -> _Taken:
+            moment = self._moment(now)
+            self._sweep(record.stream)
+            seen = self._all(record.stream)
+            for each in seen:
+                self._refuse_if_held(each, host=host, now=moment)
+            this = next((each for each in seen if each.record.id == record.id), None)
+            if this is None:
+                raise NotFound(f"the record `{record.name}` is no longer in `{self._layout.root}`")
+            absorbed = tuple(journal for each in seen for journal in self._absorb(each))
+            lease = take(host, process, moment)
+            held = replace(this.record, lease=lease, elsewhere=this.elsewhere)
+            write_file(record_file(self._layout, held), record_bytes(held))
+            begin = Begin(secrets.token_hex(8), host, process, lease.started, moment)
+            return _Taken(begin, held, this.stored.lease, absorbed)
+
+        taken = self._write(f"release: {record.version} reopened", take_again, self._settle)
+        footing = Footing(self._layout, self._write, self._is_due, self._moment, self._prune, self._let_go.add)
+        return FolderSession(
+            footing,
+            taken.record,
+            taken.begin,
+            taken_over=taken.taken_over,
+            reopened=True,
+        )
+
     def _finished_before(self, record: Record) -> FinishedSession | None:
         seen = self._see(self._layout.record(record.stream, record.name))
         return _over([seen], record.id) if seen is not None else None

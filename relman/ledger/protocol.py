@@ -42,6 +42,12 @@ class Session(Protocol):
         Where the disk refuses, the receipt is kept in memory and goes out with whatever is written next.
         """
 
+    def assure(self, *, now: datetime) -> None:
+        """Make sure that this run still holds the release, and will for what it does next.
+
+        For what can be done twice, of which no attempt is noted. Raises `Locked` where another run took over.
+        """
+
     def tags_moved(self, *, now: datetime) -> None:
         """Write to the ledger that the tags are where they shall be: the record is `partial`."""
 
@@ -84,6 +90,13 @@ class Ledger(Protocol):
 
         A release that was begun before goes on where it stopped. Raises `Locked` where another run holds the stream,
         `PartlyDone` where the same release was partly carried out by another plan.
+        """
+
+    def reopen(self, record: Record, *, host: str, process: int, now: datetime) -> Session:
+        """Hold a release whose tags have moved, for receipts that come later: posts left out, edited, taken back.
+
+        Its state stays as it is until the session's `finish`, which says what it is from then on. Raises `Locked` where
+        another run holds the stream, `NotFound` where the record is gone.
         """
 
     def adopt(self, records: Sequence[tuple[Record, bytes]]) -> tuple[Record, ...]:

@@ -55,7 +55,16 @@ class FolderSession:
 
     finished = False
 
-    def __init__(self, footing: Footing, record: Record, begin: Begin, *, taken_over: Lease | None) -> None:
+    def __init__(
+        self,
+        footing: Footing,
+        record: Record,
+        begin: Begin,
+        *,
+        taken_over: Lease | None,
+        reopened: bool = False,
+    ) -> None:
+        self._reopened = reopened
         self.taken_over = taken_over
         self._ledger = footing
         self._layout = footing.layout
@@ -81,6 +90,15 @@ class FolderSession:
             self._send()
             self._note(attempt)
 
+    def assure(self, *, now: datetime) -> None:
+        """Make sure that this run still holds the release. Raises `Locked` where another run took over meanwhile."""
+        self._must_be_open()
+        if self._record.lease and self._ledger.is_due(self._record.lease, now):
+            self._renew("lease renewed", self._record.state, now)
+        with self._layout.writing():
+            self._must_hold()
+            self._send()
+
     def receipt(self, receipt: Receipt) -> None:
         """Note what came of an action; where the disk refuses, it is kept, and goes out with the next that is written.
 
@@ -97,8 +115,10 @@ class FolderSession:
                 self._journal.append(receipt)
 
     def tags_moved(self, *, now: datetime) -> None:
-        """Write to the ledger that the tags are where they shall be: the record is `partial`."""
+        """Write to the ledger that the tags are where they shall be: the record is `partial`, unless it was more."""
         self._must_be_open()
+        if self._reopened:
+            return
         self._renew("tags moved", RecordState.PARTIAL, now)
 
     def _renew(self, what: str, state: RecordState, now: datetime) -> None:
@@ -229,6 +249,10 @@ class FinishedSession:
         self.record = record
 
     def attempt(self, attempt: Attempt) -> None:
+        """Refuse."""
+        raise self._refusal()
+
+    def assure(self, *, now: datetime) -> None:
         """Refuse."""
         raise self._refusal()
 

@@ -28,8 +28,21 @@ class ReceiptState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """Who changed or took back a post, and when. ``sha256`` is the hash of what an edit made of the action."""
+
+    at: datetime
+    by: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of one action. ``sha256`` is the hash of what was written or posted, ``detail`` a reason for people."""
+    """What came of one action. ``sha256`` is the hash of what was written or posted, ``detail`` a reason for people.
+
+    ``edited`` and ``withdrawn`` are there where the post was corrected or taken back since, ``by`` where a person said
+    what came of it, because the service cannot tell.
+    """
 
     key: str
     action: str
@@ -39,6 +52,9 @@ class Receipt:
     url: str | None = None
     sha256: str | None = None
     detail: str | None = None
+    edited: Correction | None = None
+    withdrawn: Correction | None = None
+    by: str | None = None
 
     @classmethod
     def of(
@@ -56,7 +72,12 @@ class Receipt:
 
     @property
     def settled(self) -> bool:
-        """Nothing is left to do for it."""
+        """Nothing is left to do for it: it is done, or somebody said that it is to be left."""
+        return self.stands or (self.state is ReceiptState.SKIPPED and bool(self.withdrawn or self.by))
+
+    @property
+    def stands(self) -> bool:
+        """It was done, and is there still as far as anybody knows."""
         return self.state in (ReceiptState.DONE, ReceiptState.ADOPTED)
 
     @property

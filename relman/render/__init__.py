@@ -10,20 +10,24 @@ from types import MappingProxyType
 from relman.errors import ConfigError, UsageError
 from relman.model.changelog import Changelog
 from relman.model.links import LinkRule
+from relman.render.banner import Banner
 from relman.render.bbcode import to_bbcode
 from relman.render.fit import fit
 from relman.render.links import Links
 from relman.render.markdown import to_text
 from relman.render.measures import MEASURES
 from relman.render.parts import Parted, more, unmarked
-from relman.render.posts import DETAIL, POST_FORMATS
+from relman.render.posts import DETAIL, written
 from relman.render.templates import Templates, render_title
 from relman.render.values import standard_values
 
-__all__ = ["FORMATS", "NotesRenderer", "Templates", "render_title", "standard_values"]
+__all__ = ["FORMATS", "Banner", "NotesRenderer", "Templates", "render_title", "standard_values"]
 
 FORMATS = ("markdown", "classic", "html", "text", "bbcode", "json")
 """What `NotesRenderer.notes` can write."""
+
+_REASON = {3: 600, 2: 200, 1: 80, 0: 0}
+"""How many graphemes of the reason for which a release no longer stands, by how much a post is to say."""
 
 _UNLINKED = frozenset({"classic", "text"})
 """Formats whose package rows have no links: the former's readers know none, the latter's would see only addresses."""
@@ -37,6 +41,7 @@ class NotesRenderer:
 
     ``extra`` are values for every template beside the standard ones, such as ``authors = true``, which adds the
     authors to the classic commits. ``links`` are the project's own rules on links, which come before the default ones.
+    ``withdrawn`` stands above every text of a release that no longer stands.
     """
 
     def __init__(
@@ -45,7 +50,9 @@ class NotesRenderer:
         changelog: Changelog,
         extra: Mapping[str, object] = MappingProxyType({}),
         links: Sequence[LinkRule] = (),
+        withdrawn: Banner | None = None,
     ) -> None:
+        self._withdrawn = withdrawn
         self._templates = templates
         self._changelog = changelog
         self._values = {**standard_values(changelog, Links(templates, links)), "overrides": (), **extra}
@@ -82,7 +89,14 @@ class NotesRenderer:
         if format == "json":
             if limit is not None:
                 raise UsageError("`json` is data, which is never cut to a limit")
-            return self._json()
+            return self._withdrawn.above(self._json(), format) if self._withdrawn else self._json()
+        if self._withdrawn:
+            counted = MEASURES[measure] if isinstance(measure, str) else measure
+            room = None if limit is None else limit - counted(self._withdrawn.above("", format))
+            return self._withdrawn.above(self._notes(format, room, measure, full), format)
+        return self._notes(format, limit, measure, full)
+
+    def _notes(self, format: str, limit: int | None, measure: Measure, full: str | None) -> str:
         template = "classic.md.j2" if format == "classic" else "notes.md.j2"
         linked = format not in _UNLINKED
         marked = self._marked(template) if linked else self._marked(template, row_links=False)
@@ -107,13 +121,11 @@ class NotesRenderer:
 
         See `relman.hookspecs.Renderer.post`.
         """
-        if format not in POST_FORMATS:
-            formats = ", ".join(f"`{name}`" for name in POST_FORMATS)
-            raise UsageError(f"there is no format `{format}` for posts", hint=f"there are {formats}")
         counted = MEASURES[measure] if isinstance(measure, str) else measure
         size = 0
         for detail in DETAIL:
-            text = POST_FORMATS[format](self.render(template, detail=detail, **values)).strip()
+            banner = self._withdrawn.line(_REASON[detail]) if self._withdrawn else ""
+            text = written(banner + self.render(template, detail=detail, **values), format)
             if not text:
                 raise ConfigError(f"template `{template}` comes out empty: there is nothing to post")
             size = counted(text)

@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from relman.errors import UsageError
+from relman.render.bbcode import to_bbcode
 from relman.render.escaping import escape, in_html
+from relman.render.measures import shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Why a release no longer stands: ``state`` as people say it (`yanked`, `rolled back`), since when, by whom."""
+
+    state: str
+    at: datetime
+    by: str
+    reason: str
+
+    def above(self, text: str, format: str) -> str:
+        """``text``, notes in ``format``, with this above."""
+        return with_banner(text, format, state=self.state, at=self.at, by=self.by, reason=self.reason)
+
+    def line(self, most: int) -> str:
+        """It in Markdown, with at most so many graphemes of the reason."""
+        reason = f": {escape(shortened(' '.join(self.reason.split()), most))}" if most else ""
+        return f"**This release was {self.state}** on {self.at.astimezone(UTC):%Y-%m-%d}{reason}\n\n"
 
 
 def with_banner(text: str, format: str, *, state: str, at: datetime, by: str, reason: str) -> str:
@@ -20,6 +42,9 @@ def with_banner(text: str, format: str, *, state: str, at: datetime, by: str, re
             return (
                 f"> [!CAUTION]\n> **This release was {state}** on {when}: {escape(' '.join(reason.split()))}\n\n{text}"
             )
+        case "bbcode":
+            said = to_bbcode(f"**This release was {state}** on {when}: {escape(' '.join(reason.split()))}")
+            return f"{said}\n{text}"
         case "text":
             return f"THIS RELEASE WAS {state.upper()} on {when}: {' '.join(reason.split())}\n\n{text}"
         case "html":

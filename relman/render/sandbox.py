@@ -21,6 +21,7 @@ from relman.model.oci import Digest
 from relman.render.bbcode import FLAVOURS, to_bbcode
 from relman.render.escaping import code, escape, in_html, sentence, url
 from relman.render.markdown import closed, to_html, to_text
+from relman.render.measures import shortened
 
 LARGEST = 10 * 1024 * 1024
 """Characters that one template may write. GitHub takes 125,000, and the largest real notes have 87,412."""
@@ -231,6 +232,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "md": lambda text: escape(_said(text)),
     "sentence": lambda text: sentence(_said(text)),
     "short": _short,
+    "shortened": lambda text, most: shortened(_said(text), most),
     "summary": _summary,
     "text": lambda text: to_text(_said(text)),
     "tojson": _tojson,
@@ -239,4 +241,4 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
 }
 """What templates have beside Jinja's own filters: `md` escapes for Markdown, `cell` the same for a whole cell, `code`
 makes a code span, `sentence` keeps those of relman's own sentences, `summary` escapes for HTML inside Markdown,
-`closed` makes foreign Markdown swallow nothing."""
+`closed` makes foreign Markdown swallow nothing, `shortened` cuts to so many graphemes."""

@@ -39,6 +39,7 @@ database: {{name: sqlite3, args: {{database: {folder}/homeserver.db}}}}
 listeners:
   - {{port: {port}, bind_addresses: [127.0.0.1], type: http, tls: false, resources: [{{names: [client]}}]}}
 rc_message: {{per_second: 10000, burst_count: 10000}}
+rc_room_creation: {{per_second: 10000, burst_count: 10000}}
 rc_registration: {{per_second: 10000, burst_count: 10000}}
 rc_login:
   address: {{per_second: 10000, burst_count: 10000}}

@@ -21,6 +21,7 @@ from relman.demo.build import build_demo
 from relman.model.oci import Digest, parse_reference
 from relman.registry import Registries
 from relman.testing import attach
+from relman.testing.executors import RULES
 from tests.documents import ROOT, blocks, check_consoles, codes, environment, headings, run, sections
 
 GUIDE = ROOT / "docs" / "plugins.md"
@@ -45,7 +46,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(example)]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name, text in {**MODULES, "relman_misspelt": MISSPELT}.items():
+    plugins = {name: text for name, text in MODULES.items() if name.startswith("relman_")}
+    for name, text in {**plugins, "relman_misspelt": MISSPELT}.items():
         (target / f"{name}.py").write_text(text)
         folder = target / f"{name}-1.0.dist-info"
         folder.mkdir()
@@ -210,6 +212,31 @@ def test_the_channel_posts_once_whatever_becomes_of_the_answer(demo: Path, env: 
     assert len(board.messages) == 1
     assert "stable-20260705" in board.messages[0]["text"]
     assert "let-me-in-please" not in first[0] + (demo / "plan.json").read_text()
+
+
+def test_the_contract_test_of_the_guide_passes_over_the_channel_of_the_guide(
+    installed: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "board_server.py").write_text(f"import sys; sys.path[:0] = [{str(ROOT)!r}]\n{_BOARD_SERVER}")
+    (tmp_path / "test_board.py").write_text(MODULES["test_board"])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        "test_board.py",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert f"{len(RULES)} passed" in done.stdout
+
+
+_BOARD_SERVER = "from tests.integration.test_plugin_guide import Board\n"
 
 
 def _json(printed: str) -> str:

@@ -14,8 +14,26 @@ from tests.standins.base import Call, Standin, answer, on
 
 LONGEST = 4096
 """Characters of a message "after entities parsing"."""
-TAGS = frozenset(("b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "span", "tg-spoiler", "a", "code", "pre"))
-TAGS |= {"tg-emoji", "blockquote"}
+TAGS = frozenset(
+    [
+        "b",
+        "strong",
+        "i",
+        "em",
+        "u",
+        "ins",
+        "s",
+        "strike",
+        "del",
+        "span",
+        "tg-spoiler",
+        "a",
+        "tg-emoji",
+        "code",
+        "pre",
+        "blockquote",
+    ]
+)
 RESERVED = re.compile(r"(?<!\\)[>#+\-=|{}.!]")
 """What MarkdownV2 wants to have escaped wherever it stands (the rest is markup)."""
 

@@ -20,7 +20,8 @@ from relman.plugin import Duration, GatesContext, ProgramEnded, Slot, Table, hoo
 from relman_plugins.gates.asking.answers import json_of, object_of, text_of
 from relman_plugins.gates.asking.placeholders import Template, per_platform
 from relman_plugins.gates.asking.programs import ask_program
-from relman_plugins.gates.asking.verdict import Verdict, closing, lines, not_read, plain
+from relman_plugins.gates.asking.verdict import closing, lines, plain
+from relman_plugins.gates.verdict import Verdict, skipped
 
 KEEP = 256 * 1024
 """Bytes of a report at most."""
@@ -66,7 +67,7 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
             platforms: tuple[Platform | None, ...] = candidate.platforms if each else (None,)
             for platform in platforms:
                 if not context.read:
-                    verdict = not_read("it runs")
+                    verdict = skipped("it runs")
                 else:
                     verdict = closing(_ask, context, candidate, platform, settings)
                 yield verdict.of(candidate, rule.name, platform)

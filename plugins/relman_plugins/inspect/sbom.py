@@ -7,7 +7,7 @@ pins. Artifact types only say where to look; the format is told by the content.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +89,16 @@ class Attached:
 
 class Foreign(Malformed):
     """An SBOM that is about another image, or for another architecture."""
+
+
+@dataclass(frozen=True, slots=True)
+class SbomBlob:
+    """A blob that says it is an SBOM of an image; ``size`` in bytes. ``kind`` is what it is attached as."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    kind: str
 
 
 class SbomSource:
@@ -207,6 +217,16 @@ def attached_sboms(image: ImageUnderRead, digest: Digest, reasons: list[str]) ->
     if not found:
         reasons.append(f"no SBOM is attached to `{digest.short}`{_others(referrers)}")
     return sorted(found, key=_newest_first)
+
+
+def sbom_blobs(image: ImageUnderRead, digest: Digest) -> Iterator[SbomBlob]:
+    """The SBOMs that are attached to ``digest``, the newest and likeliest first, without their content."""
+    for sbom in attached_sboms(image, digest, []):
+        for layer in sbom.layers:
+            try:
+                yield SbomBlob(Digest(layer.digest), layer.media_type, layer.size, sbom.descriptor.artifact_type or "")
+            except ValueError:
+                continue
 
 
 def tagged_sboms(image: ImageUnderRead, digest: Digest, reasons: list[str]) -> list[Attached]:

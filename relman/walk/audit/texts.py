@@ -34,8 +34,8 @@ def edited(facts: Facts) -> Iterator[Answer]:
             continue
         for action in plan.actions if plan else ():
             receipt = record.receipt(action.key)
-            if receipt is None or not receipt.settled or action.channel is None:
-                continue
+            if receipt is None or not receipt.stands or receipt.edited or action.channel is None:
+                continue  # what was corrected says something else than the plan, and nothing else is known
             place = (action.target, receipt.remote_id)
             if receipt.remote_id and place in replaced:
                 continue

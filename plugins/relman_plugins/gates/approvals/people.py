@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relman.model.gates import State
-from relman_plugins.gates.asking.verdict import Verdict, listed, plain
+from relman_plugins.gates.asking.verdict import listed, plain
+from relman_plugins.gates.verdict import Verdict
 
 
 class Said(StrEnum):

@@ -17,7 +17,8 @@ from pathlib import Path
 from relman.model.gates import State
 from relman.plugin import Malformed, ProgramFailed, run_program
 from relman_plugins.gates.approvals.people import Claim
-from relman_plugins.gates.asking.verdict import Closed, Verdict, plain
+from relman_plugins.gates.asking.verdict import Closed, plain
+from relman_plugins.gates.verdict import Verdict
 
 NAMESPACE = "relman"
 MOST = 50

@@ -1,47 +1,19 @@
-"""What a gate that asks somebody else concludes, before it is bound to a candidate."""
+"""What a gate concludes that asked somebody else and got no answer; and strangers' texts, made harmless."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
 from typing import ParamSpec
 
-from relman.model.gates import GateResult, State
-from relman.model.oci import Platform
-from relman.model.release import Candidate
+from relman.model.gates import State
 from relman.plugin import Malformed, Passing, RelmanError, Unequipped, redact
+from relman_plugins.gates.verdict import Verdict
 
 P = ParamSpec("P")
 
 LINE = 200
 """Characters of a stranger's text that go into a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """As in `GateResult`, of nobody yet. A ``code`` left empty is the state's name."""
-
-    state: State
-    reason: str
-    code: str = ""
-    needs: str | None = None
-    at: datetime | None = None
-    evidence: Mapping[str, object] = field(default_factory=dict)
-
-    def of(self, candidate: Candidate, gate: str, platform: Platform | None = None) -> GateResult:
-        """The answer of the gate called ``gate`` on ``candidate``."""
-        return candidate.gate(
-            gate,
-            self.state,
-            self.reason,
-            code=self.code,
-            needs=self.needs,
-            at=self.at,
-            evidence=self.evidence,
-            platform=platform,
-        )
 
 
 class Closed(Exception):
@@ -68,11 +40,6 @@ _CODES: tuple[tuple[type[RelmanError], str], ...] = (
     (Malformed, "unreadable"),
     (Unequipped, "unequipped"),
 )
-
-
-def not_read(what: str) -> Verdict:
-    """Nobody looks into images now, and so ``what`` is not done."""
-    return Verdict(State.SKIPPED, f"{what} when a release is planned", "not-read", "`relman plan`")
 
 
 def plain(text: object, limit: int = LINE) -> str:

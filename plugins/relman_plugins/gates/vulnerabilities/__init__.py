@@ -17,8 +17,9 @@ from relman.model.release import Candidate
 from relman.plugin import GatesContext, Malformed, NotFound, RegistryReader, Slot, hookimpl
 from relman_plugins.gates.asking.placeholders import filled, in_path, per_platform, values_of
 from relman_plugins.gates.asking.programs import ask_program
-from relman_plugins.gates.asking.verdict import Closed, Verdict, closing, lines, not_read, plain
+from relman_plugins.gates.asking.verdict import Closed, closing, lines, plain
 from relman_plugins.gates.signature.documents import read_json
+from relman_plugins.gates.verdict import Verdict, skipped
 from relman_plugins.gates.vulnerabilities.judge import About, VulnerabilitiesSettings, judge
 from relman_plugins.gates.vulnerabilities.report import LIMIT, Report, read_report
 
@@ -38,7 +39,7 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
             platforms: tuple[Platform | None, ...] = candidate.platforms if each else (None,)
             for platform in platforms:
                 if settings.argv and not context.read:
-                    verdict = not_read("it runs")
+                    verdict = skipped("it runs")
                 else:
                     verdict = closing(_ask, context, candidate, platform, settings)
                 yield verdict.of(candidate, rule.name, platform)
