@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,15 @@ def test_what_was_printed_up_to_the_limit_is_not_cut() -> None:
 
 
 def gone(number: int) -> bool:
-    """Whether a process is no more, or no more than remembered."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
+    """Whether a process comes to its end, or is no more than remembered: who was signalled goes when next run."""
+    for _ in range(200):
+        try:
+            if Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_program_that_is_too_slow_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
