@@ -19,7 +19,7 @@ from relman.cli.person import who
 from relman.config import Config
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
-from relman.ledger import FolderLedger, Ledger, in_branch
+from relman.ledger import FolderLedger, Ledger
 from relman.lifecycle import Lifecycle, configure
 from relman.manager import Plugins
 from relman.model.oci import Reference, Repository, Transport, parse_reference
@@ -50,6 +50,8 @@ def ledger_of(config: Config) -> Ledger:
     """Where the records lie: in a folder, or in a branch of the checkout."""
     if config.ledger_branch is None:
         return FolderLedger(config.ledger)
+    from relman.ledger.branch import in_branch  # and with it plans, notes and git
+
     return in_branch(config.checkout or config.folder, config.ledger_branch.name, config.ledger_branch.remote)
 
 
