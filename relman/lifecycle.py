@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         withdrawing,
     )
     from relman.walk import rollback as going_back
+    from relman.walk.ahead import Ahead
     from relman.walk.audit import auditing, facts, rhythm
     from relman.walk.compared import Compared
     from relman.walk.comparing import Comparer, Pair
@@ -116,9 +117,16 @@ class Lifecycle:
 
     # --------------------------------------------------------------------------------------------- observe
 
-    def resolve(self, stream: Stream, *, since: str | None = None) -> Release:
-        """A stream's candidates, pinned, each with what it follows."""
-        return self.instruments.resolver.release(stream, since=since)
+    def resolve(self, stream: Stream, *, since: str | None = None, ahead: Ahead | None = None) -> Release:
+        """A stream's candidates, pinned, each with what it follows; ``ahead`` reads them as soon as they are known."""
+        resolver = self.instruments.resolver
+        return (ahead.of(resolver) if ahead else resolver).release(stream, since=since)
+
+    def ahead(self, comparer: Comparer, platforms: Sequence[Platform] = ()) -> Ahead:
+        """Reads for ``comparer`` while a stream is resolved. Where an SBOM stands for a candidate, do without it."""
+        from relman.walk.ahead import Ahead
+
+        return Ahead(comparer, platforms, self.cache)
 
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that the stream had before."""
@@ -217,7 +225,8 @@ class Lifecycle:
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
         self._refuse_half_done(stream)
-        release = self.resolve(stream, since=since)
+        ahead = None if sboms else self.ahead(self.notes_comparer)
+        release = self.resolve(stream, since=since, ahead=ahead)
         given = self.stand_in(sboms, release)
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)

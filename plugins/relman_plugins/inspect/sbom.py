@@ -103,6 +103,7 @@ class SbomSource:
     """Reads SBOMs. ``packed_limit`` and ``limit`` are the most bytes of one, as published and unpacked."""
 
     name = "sbom"
+    asks_referrers = True
     capabilities = frozenset(
         {
             Capability.EPOCH,
