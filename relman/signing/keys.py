@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from relman.documents.reading import read_json
 from relman.errors import Malformed, Unequipped
-from relman.signing import secretbox
 from relman.signing.dsse import Envelope, bundle_bytes, signed_bytes
 
 _LARGEST = 64 * 1024
@@ -132,6 +131,9 @@ def _require_password(password: str | None, what: str, *, encrypted: bool) -> No
 
 def _opened(body: str, password: str | None, what: str) -> bytes:
     """The key in cosign's form, as DER. An empty password is a password."""
+    from nacl.exceptions import CryptoError
+    from nacl.secret import SecretBox
+
     _require_password(password, what, encrypted=True)
     assert password is not None
     try:
@@ -144,12 +146,11 @@ def _opened(body: str, password: str | None, what: str) -> bytes:
             raise ValueError("it is closed in another way")
         salt, nonce, box = (base64.b64decode(text) for text in (kdf["salt"], cipher["nonce"], value["ciphertext"]))
         key = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r * p + 2**20, dklen=32)
-        opened = secretbox.opened(box, nonce, key)
+        return SecretBox(key).decrypt(box, nonce)
     except (KeyError, Malformed) as error:
         raise ValueError("it is not as cosign writes it") from error
-    if opened is None:
-        raise ValueError("another password")
-    return opened
+    except CryptoError as error:
+        raise ValueError("another password") from error
 
 
 def _usable(key: Any, what: str) -> Any:
