@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,11 +22,46 @@ from relman.model.record import Record
 from relman.registry.protocol import RegistryReader, RegistryWriter
 
 
+class Executors(Mapping[str, Executor[Any, Any]]):
+    """One for each kind of action: of the plugins that have a part in ``tables``, and of all where none of those is it.
+
+    A plan may be older than the configuration, and have actions for channels that are there no more. Raises
+    `PluginError` where two plugins want the same kind.
+    """
+
+    def __init__(self, ask: Callable[[Collection[str] | None], tuple[Answer, ...]], tables: Collection[str]) -> None:
+        self._ask = ask
+        self._all = False
+        self._found = _by_kind(ask(tables))
+
+    def __getitem__(self, kind: str) -> Executor[Any, Any]:
+        if kind not in self._found and not self._all:
+            self._found = {**_by_kind(self._ask(None)), **self._found}
+            self._all = True
+        return self._found[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def _by_kind(answers: tuple[Answer, ...]) -> dict[str, Executor[Any, Any]]:
+    executors: dict[str, Executor[Any, Any]] = {}
+    for answer in answers:
+        for executor in answer.values:
+            if executor.kind in executors:
+                raise PluginError(f"plugin `{answer.plugin}` offers a second executor for `{executor.kind}`")
+            executors[executor.kind] = executor
+    return executors
+
+
 @dataclass(frozen=True)
 class Hands:
     """The executors of all plugins, and what each is handed for an action.
 
-    ``ask_executors`` asks every plugin; it is called once.
+    ``ask_executors`` asks the plugins that have a part in some tables of the configuration, or (`None`) all.
     """
 
     config: Config
@@ -34,18 +69,12 @@ class Hands:
     reader: RegistryReader
     http: Client
     clock: Callable[[], datetime]
-    ask_executors: Callable[[], tuple[Answer, ...]]
+    ask_executors: Callable[[Collection[str] | None], tuple[Answer, ...]]
 
     @cached_property
     def executors(self) -> Mapping[str, Executor[Any, Any]]:
         """One for each kind of action. Raises `PluginError` where two plugins want the same kind."""
-        executors: dict[str, Executor[Any, Any]] = {}
-        for answer in self.ask_executors():
-            for executor in answer.values:
-                if executor.kind in executors:
-                    raise PluginError(f"plugin `{answer.plugin}` offers a second executor for `{executor.kind}`")
-                executors[executor.kind] = executor
-        return executors
+        return Executors(self.ask_executors, self.config.tables)
 
     def describe(self, action: Action) -> str:
         """One line for people, in the words of the action's executor."""

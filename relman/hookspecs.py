@@ -73,6 +73,11 @@ class Slot:
     type: str
     model: builtins.type[BaseModel]
 
+    @property
+    def table(self) -> str:
+        """Which table, in a word: `announce.irc`, `gate.smoke`, `plugin.get`."""
+        return f"{self.kind}.{self.type}"
+
 
 @hookspec
 def relman_settings() -> Iterable[Slot]:  # type: ignore[empty-body]  # specifications have no body
@@ -109,7 +114,8 @@ class ContentsSource(Protocol):
     """A place where an image's list of contents may be found.
 
     ``name`` is what `[packages] sources` orders. ``capabilities`` are what it can know at best: who can know what a run
-    wants may come first. The `Contents` that it returns say what they do know.
+    wants may come first. The `Contents` that it returns say what they do know. One that begins by asking what is
+    attached to the image may have ``asks_referrers = True``: that is asked for while the image is still looked at.
     """
 
     name: str

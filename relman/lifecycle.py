@@ -22,10 +22,10 @@ from relman import hookspecs
 from relman.cache import ContentsCache
 from relman.config import Config
 from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, RelmanError
-from relman.hands import Hands
 from relman.hookspecs import ContentsSource, Slot
 from relman.http import Client
 from relman.instruments import Instruments
+from relman.later import Later
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
 from relman.model.audit import Audit, Finding
@@ -43,32 +43,53 @@ from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
 from relman.registry.protocol import RegistryReader, RegistryWriter
 from relman.registry.remembering import Informed, Telling
-from relman.walk import acting, announcing, composing, gating, observing, planning, rehearsing, statement, withdrawing
-from relman.walk import rollback as going_back
-from relman.walk.attested import signed_envelope
-from relman.walk.audit.auditing import audit
-from relman.walk.audit.facts import Facts, Images, Published
-from relman.walk.audit.rhythm import standstill
-from relman.walk.compared import Compared
-from relman.walk.comparing import Comparer, Pair, pairs_of_release
-from relman.walk.given import GivenSbom, stand_ins
-from relman.walk.inspect import Inspector
-from relman.walk.probing import Ability, Probes, probe, require_able
+from relman.walk.comparing import pairs_of_release
+from relman.walk.given import stand_ins
 from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
-from relman.walk.trying import Tools
-from relman.walk.wholeness import check_whole
-from relman.web import ReadingWeb
 
-if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
+if TYPE_CHECKING:
+    from relman.hands import Hands
     from relman.render import Banner, NotesRenderer, Templates
     from relman.signing.keys import PublicKey
+    from relman.walk import (
+        acting,
+        announcing,
+        attested,
+        composing,
+        gating,
+        observing,
+        planning,
+        probing,
+        rehearsing,
+        statement,
+        trying,
+        wholeness,
+        withdrawing,
+    )
+    from relman.walk import rollback as going_back
+    from relman.walk.ahead import Ahead
+    from relman.walk.audit import auditing, facts, rhythm
+    from relman.walk.compared import Compared
+    from relman.walk.comparing import Comparer, Pair
+    from relman.walk.given import GivenSbom
+    from relman.walk.inspect import Inspector
+else:  # half of what the walk needs is for texts and effects, and `relman diff` has neither
+    acting, announcing = Later("relman.walk.acting"), Later("relman.walk.announcing")
+    attested, composing = Later("relman.walk.attested"), Later("relman.walk.composing")
+    gating, observing = Later("relman.walk.gating"), Later("relman.walk.observing")
+    planning, probing = Later("relman.walk.planning"), Later("relman.walk.probing")
+    rehearsing, statement = Later("relman.walk.rehearsing"), Later("relman.walk.statement")
+    trying, wholeness = Later("relman.walk.trying"), Later("relman.walk.wholeness")
+    withdrawing, going_back = Later("relman.walk.withdrawing"), Later("relman.walk.rollback")
+    auditing, rhythm = Later("relman.walk.audit.auditing"), Later("relman.walk.audit.rhythm")
+    facts = Later("relman.walk.audit.facts")
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
     """The configuration, and the tables that plugins understand. Without a ``file``, what holds without one."""
-    slots = tuple(slot for answer in plugins.ask(hookspecs.relman_settings) for slot in answer.values)
-    return (configuration.load(file, slots) if file else configuration.without_file(folder)), slots
+    config = configuration.load(file, plugins.understood) if file else configuration.without_file(folder)
+    return config, plugins.understood(config.tables)
 
 
 T = TypeVar("T")
@@ -96,9 +117,16 @@ class Lifecycle:
 
     # --------------------------------------------------------------------------------------------- observe
 
-    def resolve(self, stream: Stream, *, since: str | None = None) -> Release:
-        """A stream's candidates, pinned, each with what it follows."""
-        return self.instruments.resolver.release(stream, since=since)
+    def resolve(self, stream: Stream, *, since: str | None = None, ahead: Ahead | None = None) -> Release:
+        """A stream's candidates, pinned, each with what it follows; ``ahead`` reads them as soon as they are known."""
+        resolver = self.instruments.resolver
+        return (ahead.of(resolver) if ahead else resolver).release(stream, since=since)
+
+    def ahead(self, comparer: Comparer, platforms: Sequence[Platform] = ()) -> Ahead:
+        """Reads for ``comparer`` while a stream is resolved. Where an SBOM stands for a candidate, do without it."""
+        from relman.walk.ahead import Ahead
+
+        return Ahead(comparer, platforms, self.cache)
 
     def published(self, stream: Stream, version: str, *, since: str | None = None) -> Release:
         """A release that the stream had before."""
@@ -167,7 +195,7 @@ class Lifecycle:
             contents={(one.name, one.platform): one.after for one in compared or ()},
             observed=self.ledger.observed(),
             source=self.config.stream(stream.source) if stream.source else None,
-            web=ReadingWeb(self.http),
+            web=self._web,
             by=self.person,
             folder=self.config.folder,
             checkout=self.config.checkout,
@@ -178,7 +206,8 @@ class Lifecycle:
         )
         answers: list[GateResult] = []
         failures: dict[str, str] = {}
-        for name in self.plugins.answering("relman_gates"):
+        tables = self.config.tables.union(f"gate.{rule.type}" for rule in rules)
+        for name in self.plugins.answering("relman_gates", tables):
             try:
                 answers += self.plugins.ask_one(name, hookspecs.relman_gates, context=context).values
             except RelmanError as error:
@@ -196,7 +225,8 @@ class Lifecycle:
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
         self._refuse_half_done(stream)
-        release = self.resolve(stream, since=since)
+        ahead = None if sboms else self.ahead(self.notes_comparer)
+        release = self.resolve(stream, since=since, ahead=ahead)
         given = self.stand_in(sboms, release)
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)
@@ -292,7 +322,8 @@ class Lifecycle:
             earlier,
             registry=self.reader,
         )
-        return tuple(map(measuring.noting, self._asked(hookspecs.relman_actions, context)))
+        asked = self.plugins.ask(hookspecs.relman_actions, self.config.tables, context=context)
+        return tuple(measuring.noting(action) for answer in asked for action in answer.values)
 
     def _address(self, changelog: Changelog, source: str) -> str:
         values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}
@@ -348,25 +379,25 @@ class Lifecycle:
         """What `relman audit` would say of the rhythm of ``stream``, and of the one that it promotes from."""
         source = (self.config.stream(stream.source),) if stream.source else ()
         shut = tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
-        facts = (
-            Facts(
+        asked = (
+            facts.Facts(
                 self.config,
                 one,
                 self.ledger.records(one.name),
                 (),
                 self.ledger.observed(),
                 self.instruments.resolver.tags,
-                Images(self.instruments.told),
+                facts.Images(self.instruments.told),
                 self.reader,
                 self._published,
                 self.clock(),
                 0,
-                lambda asked: shut if asked.name == stream.name else (),
+                lambda other: shut if other.name == stream.name else (),
             )
             for one in (stream, *source)
             if one.expect
         )
-        return tuple(answer for one in facts for answer in standstill(one) if isinstance(answer, Finding))
+        return tuple(answer for one in asked for answer in rhythm.standstill(one) if isinstance(answer, Finding))
 
     def _closed(self, stream: Stream) -> tuple[GateResult, ...]:
         """The gates that keep out what waits, as far as that can be told without reading the images."""
@@ -377,8 +408,8 @@ class Lifecycle:
         return tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
 
     @property
-    def _published(self) -> Published:
-        return Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
+    def _published(self) -> facts.Published:
+        return facts.Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
 
     def statement(self, record: Record, variant: str) -> bytes:
         """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
@@ -392,7 +423,7 @@ class Lifecycle:
 
         Raises `NotFound` where none is attached, `Malformed` where it is not signed with that key or says otherwise.
         """
-        return signed_envelope(self.reader, record, variant, key)
+        return attested.signed_envelope(self.reader, record, variant, key)
 
     def yankable(self, stream: Stream, version: str) -> Record:
         """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
@@ -419,7 +450,9 @@ class Lifecycle:
     def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
         """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
         now, published = self.clock(), self._published
-        return audit(self.config, streams, self.ledger, self.reader, published, now=now, last=last, closed=self._closed)
+        return auditing.audit(
+            self.config, streams, self.ledger, self.reader, published, now=now, last=last, closed=self._closed
+        )
 
     def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
         observed, now = self.ledger.observed(), self.clock()
@@ -428,11 +461,11 @@ class Lifecycle:
             for one in held
         )
 
-    def abilities(self, plan: Plan, known: Sequence[Receipt] = ()) -> tuple[Ability, ...]:
+    def abilities(self, plan: Plan, known: Sequence[Receipt] = ()) -> tuple[probing.Ability, ...]:
         """How what is left of ``plan`` would be done from this machine, and what keeps it from that."""
         hands = self.hands
-        probes = Probes(hands.executors, hands.eyes, self.registry.require_push, self.instruments.signer)
-        return probe(plan, known, probes)
+        probes = probing.Probes(hands.executors, hands.eyes, self.registry.require_push, self.instruments.signer)
+        return probing.probe(plan, known, probes)
 
     # ------------------------------------------------------------------------------------------------- act
 
@@ -448,9 +481,9 @@ class Lifecycle:
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
-        require_able(self.abilities(plan, before.receipts if before else ()))
+        probing.require_able(self.abilities(plan, before.receipts if before else ()))
         gates = self._check_gates_again(plan, before)
-        check_whole(plan, self.instruments.told, before.receipts if before else ())
+        wholeness.check_whole(plan, self.instruments.told, before.receipts if before else ())
         content = plan_bytes(plan)
         session = self.ledger.begin(
             replace(planning.record_of(plan, plan_digest(content)), gates=gates),
@@ -516,8 +549,8 @@ class Lifecycle:
         finally:
             announcer.finish(lambda: self.instruments.contents_to_keep(plan))
 
-    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> Tools:
-        return Tools(
+    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> trying.Tools:
+        return trying.Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
             writer=self.hands.hands,
@@ -526,7 +559,7 @@ class Lifecycle:
             filled=lambda action, record: statement.filled(plan, action, record, self.instruments.signer),
         )
 
-    def _act(self, plan: Plan, session: Session, tools: Tools) -> tuple[Record, acting.Outcome]:
+    def _act(self, plan: Plan, session: Session, tools: trying.Tools) -> tuple[Record, acting.Outcome]:
         outcome: acting.Outcome | None = None
         try:
             if plan.rollback:
@@ -573,10 +606,18 @@ class Lifecycle:
     @cached_property
     def hands(self) -> Hands:
         """What executors act with."""
+        from relman.hands import Hands
+
         executors = partial(self.plugins.ask, hookspecs.relman_executors)
         eyes = Telling(self.reader, self.instruments.told)
         writer = Informed(self.registry, self.instruments.told)
         return Hands(self.config, writer, eyes, self.http, self.clock, executors)
+
+    @property
+    def _web(self) -> hookspecs.Web:
+        from relman.web import ReadingWeb
+
+        return ReadingWeb(self.http)
 
     @cached_property
     def _remembered(self) -> dict[object, object]:

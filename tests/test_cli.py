@@ -124,6 +124,81 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path, arguments: tuple[
     assert "relman" in imported
 
 
+IMPORTED = """
+import sys
+
+class Seen:
+    def find_spec(self, name, path=None, target=None):
+        print(name, file=file, flush=True)
+
+file = open(sys.argv.pop(1), "w")
+sys.meta_path.insert(0, Seen())
+from relman.__main__ import main
+main()
+"""
+"""relman, noting every module that it imports: the first argument is the file for that."""
+
+PLUGINS = ("relman_plugins.announce.", "relman_plugins.publish.", "relman_plugins.gates.", "relman_plugins.promote.")
+
+
+def imported_by(project: Project, *arguments: str) -> set[str]:
+    """The modules that a command imports."""
+    file = project.folder.parent / "imported.txt"
+    subprocess.run(
+        [sys.executable, "-c", IMPORTED, str(file), *arguments],
+        cwd=project.folder,
+        env=environment(project.folder.parent, {}),
+        capture_output=True,
+        check=True,
+    )
+    return set(file.read_text().split())
+
+
+def test_a_diff_imports_nothing_of_gates_notes_and_effects(released: Project) -> None:
+    imported = imported_by(released, "diff", "oci:images/base:stable", "oci:images/base:testing")
+
+    assert "relman.walk.compare" in imported
+    assert {name for name in imported if name.startswith(PLUGINS)} == set()
+    assert (
+        imported
+        & {
+            *(
+                "jinja2",
+                "markdown_it",
+                "git",
+                "relman.render",
+                "relman.documents.plan",
+                "relman.hands",
+                "relman.channel",
+            ),
+            *("relman.walk.acting", "relman.walk.announcing", "relman.walk.composing", "relman.walk.gating"),
+            *("relman.walk.planning", "relman.walk.rollback", "relman.walk.audit.auditing", "relman.ledger.branch"),
+        }
+        == set()
+    )
+
+
+def test_status_imports_the_gates_that_it_asks_and_no_channel(released: Project) -> None:
+    imported = imported_by(released, "status")
+
+    assert {name for name in imported if name.startswith(PLUGINS)} >= {"relman_plugins.gates.complete"}
+    assert {
+        name
+        for name in imported
+        if name.startswith(("relman_plugins.announce.", "relman_plugins.publish."))
+        or name in {f"relman_plugins.gates.{gate}" for gate in ("http", "vulnerabilities", "soak", "size", "approvals")}
+    } == set()
+    assert not {"jinja2", "markdown_it", "relman.render", "relman.hands", "relman.ledger.branch"} & imported
+
+
+def test_a_plan_imports_only_the_channels_that_the_file_names(released: Project) -> None:
+    named = set(re.findall(r'^type = "(\w+)"', (released.folder / "relman.toml").read_text(), flags=re.MULTILINE))
+    imported = imported_by(released, "plan", "stable")
+
+    channels = {name for name in imported if re.fullmatch(r"relman_plugins\.(announce|publish)\.\w+", name)}
+    assert channels == {f"relman_plugins.announce.{name}" for name in named}
+
+
 def test_the_first_page_of_help_is_what_click_would_print() -> None:
     page = ROOT / "relman" / "cli" / "help.txt"
     made = CliRunner().invoke(group, ["--help"], prog_name="relman", env={"COLUMNS": "80"}).output

@@ -27,7 +27,8 @@ from relman.errors import (
     Unequipped,
     UsageError,
 )
-from relman.ledger import BranchLedger, FolderLedger, Ledger, Session
+from relman.ledger import FolderLedger, Ledger, Session
+from relman.ledger.branch import BranchLedger
 from relman.ledger.exchange import Place
 from relman.ledger.journal import UNANSWERED
 from relman.ledger.lease import LEASE

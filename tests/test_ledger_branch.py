@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from relman.errors import ConfigError, Locked, Malformed, NotFound, Passing, RelmanError, Unequipped
-from relman.ledger import BranchLedger, FolderLedger, Session
+from relman.ledger import FolderLedger, Session
+from relman.ledger.branch import BranchLedger
 from relman.ledger.exchange import Place
 from relman.ledger.lease import LEASE
 from relman.model.observed import Observation, TagKind

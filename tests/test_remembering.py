@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from relman.cache import ContentsCache, Usage
 from relman.errors import NotFound
-from relman.model.oci import Digest, Reference, Repository, parse_repository
+from relman.model.oci import Descriptor, Digest, Reference, Repository, parse_repository
 from relman.registry.look import look_at
 from relman.registry.protocol import OCI_MANIFEST, Manifest
 from relman.registry.remembering import Past, Remembering
@@ -136,3 +138,31 @@ def test_a_manifest_whose_type_only_the_registry_knows_is_not_kept(cache: Conten
     Remembering(registry, cache).manifest(OS.tag("stable"))
 
     assert cache.piece(digest) is None
+
+
+def test_what_two_ask_for_at_once_is_asked_for_once() -> None:
+    class Slow(Asked):
+        """Answers when two have asked, or when nobody else did for a while."""
+
+        def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+            self.asked.append("referrers")
+            asking.wait(0.2)
+            return ()
+
+        def manifest(self, reference: Reference) -> Manifest:
+            found = super().manifest(reference)
+            asking.wait(0.2)
+            return found
+
+    asking = threading.Event()
+    registry = Slow()
+    digest = put_image(registry, OS, tags=["stable"])
+    registry.asked.clear()
+    reader = Remembering(registry)
+
+    with ThreadPoolExecutor(8) as pool:
+        manifests = list(pool.map(lambda _: reader.manifest(OS.digest(digest)), range(4)))
+        lists = list(pool.map(lambda _: reader.referrers(OS, digest), range(4)))
+
+    assert len(set(map(id, manifests))) == len(set(map(id, lists))) == 1
+    assert registry.asked == [f"manifest {digest}", "referrers"]

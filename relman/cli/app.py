@@ -19,7 +19,7 @@ from relman.cli.person import who
 from relman.config import Config
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
-from relman.ledger import FolderLedger, Ledger, in_branch
+from relman.ledger import FolderLedger, Ledger
 from relman.lifecycle import Lifecycle, configure
 from relman.manager import Plugins
 from relman.model.oci import Reference, Repository, Transport, parse_reference
@@ -31,9 +31,7 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
     """The walk of this run, closed at the end. Without ``needs_config`` it works where there is no relman.toml."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     give_back()
-    plugins = Plugins()
-    for broken in plugins.broken:
-        say(f"warning: plugin `{broken.name}` is left out: {broken.reason}")
+    plugins = Plugins(on_broken=lambda one: say(f"warning: plugin `{one.name}` is left out: {one.reason}"))
     here = Path.cwd()
     file = settings().config or configuration.find(here)
     if file is None and needs_config:
@@ -52,6 +50,8 @@ def ledger_of(config: Config) -> Ledger:
     """Where the records lie: in a folder, or in a branch of the checkout."""
     if config.ledger_branch is None:
         return FolderLedger(config.ledger)
+    from relman.ledger.branch import in_branch  # and with it plans, notes and git
+
     return in_branch(config.checkout or config.folder, config.ledger_branch.name, config.ledger_branch.remote)
 
 

@@ -125,7 +125,8 @@ def _of_images(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
         if asked.to:
             release = walk.published(stream, asked.to, since=asked.since)
         else:
-            release = walk.resolve(stream, since=asked.since)
+            ahead = None if asked.given else walk.ahead(walk.notes_comparer, asked.platforms)
+            release = walk.resolve(stream, since=asked.since, ahead=ahead)
         for sentence in release.assumed:
             say(f"note: {sentence}")
         pairs = pairs_of_release(release, asked.platforms)

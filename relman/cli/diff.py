@@ -20,6 +20,7 @@ from relman.model.diff import Diff
 from relman.model.oci import Platform, Transport
 from relman.walk.comparing import Comparer, Place, pairs_of_images, pairs_of_release
 from relman.walk.given import GivenSbom
+from relman.walk.tags import in_parallel
 
 _FILES = (Transport.SBOM, Transport.RPMDB)
 _NEEDS: Mapping[Detail, Capability] = {
@@ -107,7 +108,8 @@ def _of_stream(
     platforms: tuple[Platform, ...],
     given: tuple[GivenSbom, ...],
 ) -> tuple[Compared, ...]:
-    release = walk.resolve(walk.config.stream(name), since=since)
+    ahead = None if given else walk.ahead(comparer, platforms)
+    release = walk.resolve(walk.config.stream(name), since=since, ahead=ahead)
     for sentence in release.assumed:
         say(f"note: {sentence}")
     walk.stand_in(given, release, comparer)
@@ -121,7 +123,8 @@ def _of_two(
     files = [reference for reference in (one, two) if reference.repository.transport in _FILES]
     if not files:
         wanted = platforms or walk.config.platforms
-        pairs = pairs_of_images(walk.look(one), walk.look(two), wanted)
+        earlier, later = in_parallel(walk.look, (one, two))
+        pairs = pairs_of_images(earlier, later, wanted)
         return tuple((compared.diff, compared.details) for compared in comparer.compare(pairs) if compared.diff)
     if len(platforms) > 1:
         raise UsageError(f"`{files[0]}` is a list of one platform's packages", hint="give one `--platform`")

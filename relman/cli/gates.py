@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from relman.cli.output import printable, table
 from relman.model.gates import GateResult, Override, State
-from relman.render.escaping import code, escape, sentence
 
 _MARKS = {State.PASSED: "✓", State.SKIPPED: "–"}
 _INDENT = "  "
@@ -115,6 +114,9 @@ def who_may(result: GateResult) -> str:
 
 def gate_markdown(results: Iterable[GateResult], overrides: Sequence[Override], now: datetime) -> list[str]:
     """The same as Markdown, for a pull request or the summary of a job."""
+
+    from relman.render.escaping import code, escape, sentence  # texts load much, and are seldom asked for
+
     shown = verdicts(results, overrides, now)
     rows = [
         f"| {_EMOJI[one.mark]} | {code(one.result.gate)} | {escape(one.whom)} | {one.refusal} | "

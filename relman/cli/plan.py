@@ -21,7 +21,6 @@ from relman.lifecycle import Lifecycle
 from relman.model.gates import Override, OverrideRequest, State
 from relman.model.plan import Plan, Stage
 from relman.model.release import release_marker
-from relman.render.escaping import code, escape, sentence
 
 
 @click.command()
@@ -188,6 +187,9 @@ def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
 
     Its first line, which nobody sees, says which release that is: the gate `approvals` looks for it.
     """
+
+    from relman.render.escaping import code, escape, sentence  # texts load much, and are seldom asked for
+
     lines = [release_marker(plan.id), f"## {escape(plan.project)} {code(plan.stream)} → {code(plan.version)}", ""]
     lines += gate_markdown(plan.gates, plan.overrides, walk.clock())
     if plan.assumed:

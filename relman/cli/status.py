@@ -13,7 +13,6 @@ from relman.cli.output import document, printable, table
 from relman.documents.status import status_document
 from relman.model.gates import State
 from relman.model.state import StreamState, age
-from relman.render.escaping import code, escape, sentence
 
 
 @click.command()
@@ -37,6 +36,9 @@ def status(stream: str | None, format_: str) -> None:
 
 def _markdown(state: StreamState, now: datetime) -> str:
     """For an issue or a page: what the stream holds, what is wrong, and every gate."""
+
+    from relman.render.escaping import code, escape, sentence  # texts load much, and are seldom asked for
+
     source = f", from {code(state.source)}" if state.source else ""
     lines = [f"## {code(state.name)}{source}", "", "| Image | Version | Digest | Waits |", "| --- | --- | --- | --- |"]
     for variant in state.variants:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,6 +17,26 @@ from relman.settings import SECRET_KEYS, STREAM_KEYS
 M = TypeVar("M", bound=BaseModel)
 
 KINDS: tuple[Literal["publish", "announce"], ...] = ("publish", "announce")
+
+
+def tables_named(data: Mapping[str, Any]) -> frozenset[str]:
+    """The channels, gates and plugins that the data of a file names, such as `announce.discord` (`Slot.table`)."""
+    found: list[tuple[str, object]] = []
+    for kind in KINDS:
+        entries = data.get(kind)
+        found += [(kind, entry.get("type")) for entry in (entries if isinstance(entries, list) else []) if _is(entry)]
+    streams = data.get("streams")
+    for stream in streams.values() if _is(streams) else ():
+        gates = stream.get("gates") if _is(stream) else None
+        for gate in gates if isinstance(gates, list) else []:
+            found.append(("gate", gate.get("type") if _is(gate) else gate))
+    plugins = data.get("plugins")
+    found += [("plugin", name) for name in (plugins if _is(plugins) else ())]
+    return frozenset(f"{kind}.{type_name}" for kind, type_name in found if isinstance(type_name, str))
+
+
+def _is(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def channel_tables(data: Mapping[str, Any], slots: Iterable[Slot], problems: Problems) -> tuple[ChannelTable, ...]:

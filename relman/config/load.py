@@ -6,13 +6,13 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from relman.config.channels import channel_tables, plugin_tables
+from relman.config.channels import channel_tables, plugin_tables, tables_named
 from relman.config.lines import key_lines
 from relman.config.merging import Layer
 from relman.config.problems import Problems, check_secrets
@@ -30,6 +30,9 @@ from relman.model.streams import GateRule, Stream, TagPattern, Variant
 FILE_NAME = "relman.toml"
 _THEIRS = ("publish", "announce", "plugins")  # tables of plugins, whose variables are filled in when they are used
 
+Understood: TypeAlias = Callable[[Collection[str]], Iterable[Slot]]
+"""What plugins understand of the tables that a file has, by names such as `announce.discord` (`Slot.table`)."""
+
 
 def find(start: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
     """The configuration for ``start``: `RELMAN_CONFIG`, else relman.toml there or in a folder above, else `None`."""
@@ -38,8 +41,11 @@ def find(start: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
     return next((folder / FILE_NAME for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
 
 
-def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
-    """Read and check ``file``. Raises `ConfigError` with every fault, each with its line and its key."""
+def load(file: Path, understood: Understood | Iterable[Slot] = ()) -> Config:
+    """Read and check ``file``. Raises `ConfigError` with every fault, each with its line and its key.
+
+    ``understood`` is asked for those tables of plugins that the file has, or it is all of them.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -50,9 +56,10 @@ def load(file: Path, slots: Iterable[Slot] = ()) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"`{file}` is not TOML: {error}") from error
-    slots = tuple(slots)
+    known = understood if callable(understood) else (lambda _tables, slots=tuple(understood): slots)
     own = Layer(file.name, str(file), data, key_lines(text))
-    data, origins = profiled(own, {slot.type for slot in slots if slot.kind == "plugin"})
+    data, origins = profiled(own, lambda tables: {slot.table for slot in known(tables)})
+    slots = tuple(known(tables_named(data)))
     problems = Problems(file.name, origins)
     theirs = {key: data[key] for key in _THEIRS if key in data}
     if isinstance(record := data.get("record"), dict):

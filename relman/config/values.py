@@ -141,6 +141,17 @@ class Config:
         """Whether signatures are asked for."""
         return self.signature is not None
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The channels, gates and plugins that it names, such as `announce.discord` (`Slot.table`)."""
+        return frozenset(
+            (
+                *(f"{channel.kind}.{channel.type}" for channel in self.channels),
+                *(f"gate.{rule.type}" for stream in self.streams.values() for rule in stream.gates or ()),
+                *(f"plugin.{name}" for name in self.plugins),
+            )
+        )
+
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises `UsageError` that lists those there are."""
         if name in self.streams:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from markdown_it import MarkdownIt
 from pydantic import Field, StringConstraints, ValidationError
 
 from relman.errors import Malformed
 from relman.settings import Table
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 LIMIT = 64 * 1024
 """The largest file, in bytes."""
@@ -146,14 +148,14 @@ def _faults(error: ValidationError) -> str:
 
 def _is_closed(markdown: str) -> bool:
     """Whether a paragraph after the text would still be one: nothing swallows what comes next in the notes."""
-    tokens = MarkdownIt("commonmark").parse(f"{markdown}\n\n{_PROBE}\n")
+    tokens = _parser().parse(f"{markdown}\n\n{_PROBE}\n")
     return any(token.type == "inline" and token.level == 1 and token.content == _PROBE for token in tokens[-2:])
 
 
 def _lowered(markdown: str) -> str:
     """The text with its headings below those of the notes, which would fall apart otherwise."""
     lines = markdown.split("\n")
-    for token in MarkdownIt("commonmark").parse(markdown):
+    for token in _parser().parse(markdown):
         if token.type != "heading_open" or token.map is None or token.level:
             continue
         start, end = token.map
@@ -163,3 +165,9 @@ def _lowered(markdown: str) -> str:
         else:
             lines[start] = f"{'#' * level} {lines[start].lstrip(' #')}"
     return "\n".join(lines)
+
+
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # most runs read no file
+
+    return MarkdownIt("commonmark")

@@ -43,12 +43,16 @@ class Remembering(Forwarding):
         self._blobs: dict[tuple[Repository, Digest], bytes] = {}
         self._there: set[tuple[Repository, Digest]] = set()
         self._room = _ROOM
+        self._turns: dict[object, threading.Lock] = {}
 
     def manifest(self, reference: Reference) -> Manifest:
         """By digest as it was the first time, which is as it always is; by tag as it is now."""
-        known = self.known(reference)
-        if known is not None:
-            return known
+        if reference.digest is None:
+            return self._asked(reference)
+        with self._turn((reference.repository, reference.digest)):
+            return self.known(reference) or self._asked(reference)
+
+    def _asked(self, reference: Reference) -> Manifest:
         found = self._reader.manifest(reference)
         self.note(reference.repository, found)
         if self._pieces is not None and sniffed_media_type(found.content) == found.descriptor.media_type:
@@ -77,6 +81,10 @@ class Remembering(Forwarding):
 
     def blob(self, repository: Repository, digest: Digest, *, limit: int) -> bytes:
         """As it was the first time, or from the pieces."""
+        with self._turn((repository, digest, "blob")):
+            return self._blob(repository, digest, limit)
+
+    def _blob(self, repository: Repository, digest: Digest, limit: int) -> bytes:
         known = self._blobs.get((repository, digest))
         if known is None and self._pieces is not None:
             known = self._pieces.piece(digest)
@@ -99,13 +107,16 @@ class Remembering(Forwarding):
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """As it was the first time."""
         key = (repository, digest)
-        with self._lock:
+        with self._turn(("referrers", *key)):
             known = self._referrers.get(key)
-        if known is None:
-            known = self._reader.referrers(repository, digest)
-            with self._lock:
-                self._referrers[key] = known
-        return known
+            if known is None:
+                known = self._referrers[key] = self._reader.referrers(repository, digest)
+            return known
+
+    def _turn(self, key: object) -> threading.Lock:
+        """Who asks for what is being asked for waits for that answer."""
+        with self._lock:
+            return self._turns.setdefault(key, threading.Lock())
 
 
 class Past(Forwarding):

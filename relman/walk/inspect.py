@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from relman.cache import ContentsCache, Reading
-from relman.config.values import Packages
+from relman.compact.attached import lists_among
 from relman.errors import Malformed, RelmanError, Unequipped
 from relman.hookspecs import ContentsSource, ImageUnderRead
 from relman.model.contents import PASSED_OVER, Capability, Contents, Unavailable
-from relman.model.oci import PlatformImage, Reference
+from relman.model.oci import Digest, PlatformImage, Reference, Repository
 from relman.registry.budget import Budget, Metered
 from relman.registry.protocol import RegistryReader
 from relman.registry.remembering import Remembering
+
+if TYPE_CHECKING:
+    from relman.cache import ContentsCache, Reading
+    from relman.config.values import Packages
 
 _NOTHING: frozenset[Capability] = frozenset()
 
@@ -54,6 +58,17 @@ class Inspector:
         self._cut: set[object] = set()
         self._turns: dict[object, threading.Lock] = {}
         self._lock = threading.Lock()
+
+    @property
+    def begins_with_referrers(self) -> bool:
+        """Whether the source that is asked first reads what is attached to images (it has ``asks_referrers``)."""
+        return bool(self._sources) and getattr(self._sources[0], "asks_referrers", False) is True
+
+    def look_for_lists(self, repository: Repository, digest: Digest) -> None:
+        """Ask what is attached to a manifest, and for the list that is likely to be read, to know it later."""
+        referrers = self._reader.referrers(repository, digest)
+        for likely in lists_among(referrers)[:1] or (referrers if len(referrers) == 1 else ()):
+            self._reader.manifest(repository.digest(likely.digest))
 
     def contents(self, reference: Reference, image: PlatformImage | None) -> Contents:
         """The contents of one platform's image, or of the file that ``reference`` names (``image`` is then `None`).
@@ -122,6 +137,8 @@ class Inspector:
         return self.wants & source.capabilities if source else self.wants
 
     def _reading(self, image: PlatformImage, wants: frozenset[Capability]) -> Reading:
+        from relman.cache import Reading
+
         names = tuple(source.name for source in self._sources)
         return Reading(image.manifest.digest, image.platform, names, wants, self._settings)
 

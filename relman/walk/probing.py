@@ -50,10 +50,11 @@ def probe(plan: Plan, known: Sequence[Receipt], probes: Probes) -> tuple[Ability
     found += _problems(lambda repository: f"writing to `{repository}`", probes.require_push, written)
     if any(action.payload.get("signed") for action in left if action.kind == "statement"):
         found += _problems(str, lambda _: _require_signer(probes.signer), ["signing the record"])
-    for kind, executor in probes.executors.items():
+    for kind in dict.fromkeys(action.kind for action in left):
         mine = [action for action in left if action.kind == kind]
+        executor = probes.executors.get(kind)
         ready = getattr(executor, "ready", None)
-        if mine and ready is not None:
+        if executor is not None and ready is not None:
             try:
                 said = guarded(f"`{mine[0].target}` cannot be prepared", ready, mine, probes.reader(mine[0], executor))
                 found += [Ability(str(how)) for how in said]

@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
-from relman.config import Config
 from relman.errors import ConfigError, NotFound, RelmanError
-from relman.model.oci import Digest, Image, Reference
-from relman.model.plan import Plan, PlannedVariant
+from relman.model.oci import Digest, Image, Platform, PlatformImage, Reference
 from relman.model.record import Record, RecordedVariant, RecordState, called
 from relman.model.release import Candidate, Predecessor, Release, release_id
-from relman.model.state import VariantState
 from relman.model.streams import Place, Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
 from relman.walk.moves import Moves
 from relman.walk.predecessors import LookAt, Predecessors
 from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
+
+if TYPE_CHECKING:
+    from relman.config import Config
+    from relman.model.plan import Plan, PlannedVariant
+    from relman.model.state import VariantState
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class Resolver:
     """Everything that choosing the images of a release needs. It reads, and writes nothing.
 
     ``reader`` asks once for what it is asked twice in this run, ``past`` is for what was released before, and ``live``
-    asks each time.
+    asks each time. ``chosen`` is told each image that will be compared, as soon as it is known.
     """
 
     config: Config
@@ -44,6 +47,7 @@ class Resolver:
     look_at: LookAt
     records: tuple[Record, ...]
     now: datetime
+    chosen: Callable[[Reference, PlatformImage], object] = lambda _reference, _image: None
 
     def release(self, stream: Stream, *, since: str | None = None) -> Release:
         """The release that ``stream`` would make now; ``since`` names another predecessor than the rule's.
@@ -52,9 +56,7 @@ class Resolver:
         """
         last = self.last_finished(stream.name)
         candidates = self._candidates(stream, last, since)
-        candidates = in_parallel(
-            lambda c: replace(c, follows=self._predecessors.of(c, stream, last, since)), candidates
-        )
+        candidates = in_parallel(lambda c: self._following(c, stream, last, since), candidates)
         id = release_id(
             self.config.project,
             stream.name,
@@ -82,6 +84,17 @@ class Resolver:
             changed=changed,
             assumed=(*_assumptions(candidates, last, stream), *(self._loose(candidates) if changed else ())),
         )
+
+    def _following(self, candidate: Candidate, stream: Stream, last: Record | None, since: str | None) -> Candidate:
+        follows = self._predecessors.of(candidate, stream, last, since)
+        if follows and follows.image and follows.image.digest != candidate.image.digest:
+            self._tell(follows.image, candidate.platforms)
+        return replace(candidate, follows=follows)
+
+    def _tell(self, image: Image, platforms: Sequence[Platform]) -> None:
+        for platform in platforms:
+            if part := image.on(platform):
+                self.chosen(image.reference, part)
 
     def _moved_away(self, stream: Stream, candidates: Sequence[Candidate]) -> bool:
         """Whether somebody took a promoting stream's first tag away from the images that it was given."""
@@ -181,6 +194,8 @@ class Resolver:
 
     def held(self, stream: Stream, release: Release | None, released: Record | None) -> tuple[VariantState, ...]:
         """What the stream's primary tag holds for each variant, beside what ``release`` would give it."""
+
+        from relman.model.state import VariantState  # `relman status` alone has use for it
 
         def one(variant: Variant) -> VariantState:
             place = self.config.place(variant, stream)
@@ -282,22 +297,28 @@ class Resolver:
         home = self.config.place(variant, source)
         tag = source.primary.make(variant.suffix, today=self.now.date(), build=None)
         try:
-            return self.look_at(self.reader, home.repository.tag(tag))
+            image = self.look_at(self.reader, home.repository.tag(tag))
         except NotFound as error:
             raise NotFound(
                 f"variant `{variant.name}` has no candidate: {error.message}",
                 hint=f"stream `{source.name}` is read from the tag `{tag}` of every variant's repository",
             ) from error
+        self._tell(image, self._platforms(variant, image))
+        return image
 
     def _candidate_of(self, variant: Variant, stream: Stream, image: Image, build: Version | None) -> Candidate:
         """The platforms that are compared are those that the configuration demands and the image has, else the image's.
 
         One that is demanded and missing is for the gate `complete` to say.
         """
-        wanted = self.config.platforms_of(variant)
-        there = tuple(platform for platform in wanted if image.on(platform))
-        platforms = there or tuple(part.platform for part in image.platforms)
-        return Candidate(self.config.place(variant, stream), image, platforms, build, required=wanted)
+        required = self.config.platforms_of(variant)
+        return Candidate(
+            self.config.place(variant, stream), image, self._platforms(variant, image), build, required=required
+        )
+
+    def _platforms(self, variant: Variant, image: Image) -> tuple[Platform, ...]:
+        there = tuple(platform for platform in self.config.platforms_of(variant) if image.on(platform))
+        return there or tuple(part.platform for part in image.platforms)
 
     def _own_version(self, candidate: Candidate, stream: Stream) -> str:
         if candidate.build is None:

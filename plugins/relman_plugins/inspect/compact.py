@@ -35,6 +35,7 @@ class CompactSource:
     """Reads relman's lists. They know what their own source knew, save changelogs and files."""
 
     name = "contents"
+    asks_referrers = True
     capabilities = frozenset(Capability) - {Capability.CHANGELOG, Capability.FILES}
 
     def read(self, image: ImageUnderRead) -> Contents | Unavailable:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import PlatformImage, Transport
 from relman.plugin import ContentsContext, ImageUnderRead, Malformed, NotFound, Unequipped, hookimpl
 
-from .databases import NAME, Kind, read_dpkg, read_pacman, read_path, read_rpm
-from .layers import LIMITS, LOOKED_IN, Found, Limits, Search
+if TYPE_CHECKING:  # the readers are imported where one reads: an image may have a list that is smaller
+    from .layers import Found, Limits
 
 
 @hookimpl
@@ -27,10 +28,10 @@ def relman_contents_sources(context: ContentsContext) -> Iterable[DatabaseSource
 class DatabaseSource:
     """Reads package databases, within ``limits``."""
 
-    name = NAME
+    name = "rpmdb"
     capabilities = frozenset(Capability)
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits
 
     def read(self, image: ImageUnderRead) -> Contents | Unavailable:
@@ -51,6 +52,8 @@ class DatabaseSource:
             ) from error
 
     def _read_path(self, image: ImageUnderRead) -> Contents | Unavailable:
+        from .databases import read_path
+
         repository = image.reference.repository
         if repository.transport is not Transport.RPMDB:
             return Unavailable(f"`{image.reference}` is not a package database")
@@ -62,12 +65,15 @@ class DatabaseSource:
             return Unavailable(f"`{repository.name}` cannot be read: {error.strerror or error}")
 
     def _read_layers(self, image: ImageUnderRead, part: PlatformImage, folder: Path) -> Contents | Unavailable:
+        from .databases import Kind
+        from .layers import LIMITS, LOOKED_IN, Search
+
         kinds = frozenset(Kind)
         empty: list[str] = []
         while kinds:
             place = folder / str(len(empty))
             place.mkdir()
-            search = Search(image.registry, image.reference.repository, part, place, self._limits)
+            search = Search(image.registry, image.reference.repository, part, place, self._limits or LIMITS)
             found = search.find(kinds, image.wants)
             if found is None:
                 places = ", ".join(f"`{folder}`" for folder in LOOKED_IN)
@@ -85,6 +91,8 @@ class DatabaseSource:
 
 
 def _contents(found: Found, wants: frozenset[Capability]) -> Contents:
+    from .databases import Kind, read_dpkg, read_pacman, read_rpm
+
     match found.kind:
         case Kind.RPM:
             assert found.rpm is not None

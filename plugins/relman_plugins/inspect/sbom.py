@@ -19,8 +19,6 @@ from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import Descriptor, Digest, Platform, Transport
 from relman.plugin import ContentsContext, ImageUnderRead, Malformed, NotFound, RegistryReader, hookimpl
 
-from .formats import entries, subjects
-from .listed import contents
 from .unpack import LIMIT, PACKED_LIMIT, unpack
 
 _SBOM = re.compile(r"spdx|cyclonedx|syft|sbom", re.IGNORECASE)
@@ -105,6 +103,7 @@ class SbomSource:
     """Reads SBOMs. ``packed_limit`` and ``limit`` are the most bytes of one, as published and unpacked."""
 
     name = "sbom"
+    asks_referrers = True
     capabilities = frozenset(
         {
             Capability.EPOCH,
@@ -158,6 +157,9 @@ class SbomSource:
         return found
 
     def _parse(self, pieces: Iterable[bytes]) -> Contents:
+        from .formats import entries  # imported where one is read: an image may have a list that is smaller
+        from .listed import contents
+
         content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit)
         return contents(entries(content), self.name, self._ecosystems)
 
@@ -181,6 +183,9 @@ class SbomSource:
         Raises `NotFound`, `Malformed`, and of those `Empty` for a list without packages and `Foreign` for one that is
         about another image or for another architecture.
         """
+        from .formats import entries, subjects
+        from .listed import contents
+
         if layer.size > self._packed_limit:
             raise Malformed(f"it is {layer.size} bytes, more than the {self._packed_limit} that are read")
         try:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib import resources
 from typing import Any
@@ -33,11 +33,14 @@ def text_of(name: str) -> str:
     return resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
-def profiled(own: Layer, plugins: Collection[str]) -> tuple[dict[str, Any], Mapping[Path, Origin]]:
+def profiled(
+    own: Layer, understood: Callable[[Collection[str]], Collection[str]]
+) -> tuple[dict[str, Any], Mapping[Path, Origin]]:
     """``own`` over the profile that it names, or alone; and where each part comes from.
 
     Left out of the profile are groups and majors for which no variant is left, and the tables of plugins that are not
-    among ``plugins``. Raises `ConfigError` for a profile that is not there: nothing else could be judged without it.
+    ``understood``, by names such as `plugin.get`. Raises `ConfigError` for a profile that is not there: nothing else
+    could be judged without it.
     """
     merged = Merged()
     if "profile" not in own.data:
@@ -47,7 +50,9 @@ def profiled(own: Layer, plugins: Collection[str]) -> tuple[dict[str, Any], Mapp
     text = text_of(profile.name)
     where = f"profile {profile.name}"
     base = Layer(where, where, tomllib.loads(text), key_lines(text))
-    without: set[Path] = {("plugins", name) for name in base.data.get("plugins", ()) if name not in plugins}
+    plugins = {f"plugin.{name}": name for name in base.data.get("plugins", ())}
+    known = understood(plugins)
+    without: set[Path] = {("plugins", name) for table, name in plugins.items() if table not in known}
     problems = _problems(own)
     for number, dotted in enumerate(profile.without):
         path = find(base.data, dotted)

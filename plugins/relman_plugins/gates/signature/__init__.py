@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from relman.model.plan import Action, GateResult, Stage, State, action_key
 from relman.model.release import Candidate
 from relman.plugin import ActionsContext, GatesContext, RegistryReader, RelmanError, hookimpl
-from relman_plugins.gates.signature.executor import VerifyExecutor, payload
-from relman_plugins.gates.signature.judge import Verdict, judge
-from relman_plugins.gates.signature.rule import Demands, demands
+
+if TYPE_CHECKING:  # every release asks this plugin, and most projects have no [signature]
+    from relman_plugins.gates.signature.executor import VerifyExecutor
+    from relman_plugins.gates.signature.judge import Verdict
+    from relman_plugins.gates.signature.rule import Demands
 
 _AT_ONCE = 8
 """Candidates that are looked at at the same time."""
@@ -27,6 +30,8 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     rules = [rule for rule in context.rules if rule.type == "signature"]
     if not rules or context.signature is None:
         return
+    from relman_plugins.gates.signature.rule import demands
+
     asked = demands(context.signature, context.registry)
     candidates = context.release.candidates
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as workers:
@@ -44,6 +49,8 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
 
 
 def _verdict(reader: RegistryReader, candidate: Candidate, asked: Demands) -> Verdict:
+    from relman_plugins.gates.signature.judge import Verdict, judge
+
     image = candidate.image
     platforms = [part.manifest.digest for part in image.platforms]
     try:
@@ -58,6 +65,9 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """Before any tag is moved: the signatures as they lie where the stream lives, for the names that will be pulled."""
     if context.signature is None:
         return
+    from relman_plugins.gates.signature.executor import payload
+    from relman_plugins.gates.signature.rule import demands
+
     asked = demands(context.signature, context.registry)
     release = context.release
     for candidate in (candidate for candidate in release.candidates if candidate.moves):
@@ -76,4 +86,6 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
 @hookimpl
 def relman_executors() -> tuple[VerifyExecutor]:
     """The one that verifies."""
+    from relman_plugins.gates.signature.executor import VerifyExecutor
+
     return (VerifyExecutor(),)
