@@ -144,7 +144,7 @@ def reporter(walk: Lifecycle) -> Callable[[Action, Receipt], None]:
         mark, colour = _MARKS[receipt.state]
         state = "" if receipt.state is ReceiptState.DONE else f"  {receipt.state}"
         detail = f": {receipt.detail}" if receipt.detail else ""
-        say(f"{click.style(mark, fg=colour)} {walk.describe(action)}{state}{detail}")
+        say(f"{click.style(mark, fg=colour)} {walk.hands.describe(action)}{state}{detail}")
 
     return report
 

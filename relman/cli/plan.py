@@ -168,7 +168,7 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
-            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}{posts.size(action)}")
+            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.hands.describe(action)}{posts.size(action)}")
     if able := walk.abilities(plan) if plan.actions and probe else ():
         lines += ["", _bold("how")]
         for ability in able:
@@ -196,7 +196,7 @@ def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
         lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]
     if plan.actions:
         writes = [
-            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.describe(action)))}"
+            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.hands.describe(action)))}"
             for action in plan.actions
         ]
         what = counted(len(writes), "write")

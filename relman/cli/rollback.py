@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from relman import returning
 from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import carry_out
 from relman.cli.options import common_options
@@ -51,7 +52,7 @@ def rollback(
         overrides = overrides_of(gates, reason if gates else None, until, walk.person())
         why = (said(reason) or None) if reason else None
         with working(f"looking for the way back of {stream}"):
-            plan = walk.plan_rollback(chosen, to=to, reason=why, by=walk.person(), overrides=overrides)
+            plan = returning.plan_rollback(walk, chosen, to=to, reason=why, by=walk.person(), overrides=overrides)
         if plan is None:
             say(f"nothing to do: `{stream}` was rolled back already; `--to V` goes further")
             return
