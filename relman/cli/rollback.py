@@ -7,7 +7,7 @@ import click
 from relman import returning
 from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import carry_out
-from relman.cli.options import common_options
+from relman.cli.options import common_options, override_option, until_option
 from relman.cli.output import write
 from relman.cli.person import agreed, require_somebody, said
 from relman.cli.plan import explain, overrides_of
@@ -22,14 +22,8 @@ from relman.walk.gating import explain as explain_gates
 @click.option("--to", metavar="V", help="The release to go back to, by version or id; else the one before.")
 @click.option("--reason", metavar="TEXT", help="Why; and, with --override, why the gates are overridden.")
 @click.option("-o", "--output", metavar="FILE", help="Save the plan for `relman apply`, and change nothing.")
-@click.option(
-    "--override",
-    "gates",
-    multiple=True,
-    metavar="GATE",
-    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
-)
-@click.option("--until", metavar="TIME", help="When the overrides end.")
+@override_option
+@until_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @common_options
 def rollback(
