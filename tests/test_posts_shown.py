@@ -45,6 +45,16 @@ def test_a_text_with_a_limit_is_noted_beside_what_it_measures() -> None:
     assert measuring.noting(replace(noted, channel=None, payload={"text": text})).payload == {"text": text}
 
 
+def test_the_same_text_without_a_limit_has_none() -> None:
+    measuring = Measuring(NotesRenderer(Templates(), sample("Composed OS", "stable", ("os",))))
+    limited, whole = measuring.notes(limit=100_000), measuring.notes()
+    assert limited == whole
+
+    assert "measured" in measuring.noting(planned(text=limited)).payload
+    assert "measured" not in measuring.noting(planned(text=whole)).payload
+    assert "measured" not in measuring.noting(planned(text=f"{whole}")).payload
+
+
 @pytest.mark.parametrize("broken", ["x", {"size": "1", "limit": 2}, {}, None])
 def test_a_measure_that_was_edited_by_hand_is_no_measure(broken: object) -> None:
     assert measured(planned(measured=broken)) is None

@@ -21,12 +21,28 @@ UNITS: Mapping[str, str] = {
 }
 
 
+class _Measured(str):
+    """A text with what it measures, for as long as nobody makes another one of it."""
+
+    found: dict[str, object]
+
+    @classmethod
+    def of(cls, text: str, found: dict[str, object]) -> _Measured:
+        made = cls(text)
+        made.found = found
+        return made
+
+
 @dataclass(frozen=True)
 class Measuring:
-    """A renderer that remembers what each text with a limit measures (`relman.hookspecs.Renderer`)."""
+    """A renderer that remembers what each text with a limit measures (`relman.hookspecs.Renderer`).
+
+    A text that was also asked for without a limit, as for a file, says nothing of whose it is.
+    """
 
     renderer: Renderer
     seen: dict[str, dict[str, object]] = field(default_factory=dict)
+    unlimited: set[str] = field(default_factory=set)
 
     def render(self, template: str, /, **values: object) -> str:
         """See `Renderer.render`."""
@@ -70,13 +86,18 @@ class Measuring:
         if limit is not None:
             counted = MEASURES[measure] if isinstance(measure, str) else measure
             by = measure if isinstance(measure, str) else "units"
-            self.seen[text] = {"size": counted(text), "limit": limit, "by": by}
+            found = {"size": counted(text), "limit": limit, "by": by}
+            self.seen[text] = found
+            return _Measured.of(text, found)
+        self.unlimited.add(text)
         return text
 
     def noting(self, action: Action) -> Action:
         """``action`` with what its text measures, where that has a limit."""
-        texts = (value for value in action.payload.values() if isinstance(value, str))
-        found = next((self.seen[text] for text in texts if text in self.seen), None)
+        texts = [value for value in action.payload.values() if isinstance(value, str)]
+        found = next((text.found for text in texts if isinstance(text, _Measured)), None)
+        if found is None:  # a plugin that put something before it, or after it, has another string, if an equal one
+            found = next((self.seen[text] for text in texts if text in self.seen and text not in self.unlimited), None)
         if found is None or action.channel is None:
             return action
         return replace(action, payload={**action.payload, MEASURED: found})

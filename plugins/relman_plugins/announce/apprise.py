@@ -79,8 +79,8 @@ class AppriseExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post by Apprise to news (321 characters)`."""
-        return f"post by Apprise to `{action.channel}` ({len(action.text('text')):,} characters)"
+        """`post by Apprise to news`."""
+        return f"post by Apprise to `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """Apprise only sends."""

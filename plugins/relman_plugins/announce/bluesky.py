@@ -136,8 +136,8 @@ class BlueskyExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post to the Bluesky account of news (280 characters)`."""
-        return f"post to the Bluesky account of `{action.channel}` ({len(action.text('text')):,} characters)"
+        """`post to the Bluesky account of news`."""
+        return f"post to the Bluesky account of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """The record of our key. Anybody may read it."""

@@ -147,8 +147,8 @@ class MastodonExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post to the Mastodon account of news (480 characters)`."""
-        return f"post to the Mastodon account of `{action.channel}` ({_size(action):,} characters)"
+        """`post to the Mastodon account of news`."""
+        return f"post to the Mastodon account of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """Look for our text among the account's own posts, back to when the newest image was built."""

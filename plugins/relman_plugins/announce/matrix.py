@@ -162,8 +162,8 @@ class MatrixExecutor:
     scope: Literal["channel"] = "channel"
 
     def describe(self, action: Action) -> str:
-        """`post to the Matrix room of news (321 bytes)`."""
-        return f"post to the Matrix room of `{action.channel}` ({len(action.text('text').encode()):,} bytes)"
+        """`post to the Matrix room of news`."""
+        return f"post to the Matrix room of `{action.channel}`"
 
     def probe(self, action: Action, reader: ChannelReader) -> Receipt | Unknown | None:
         """Look for our key among our own messages in the room, back to when the newest image was built."""
