@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from relman import __version__
 from relman.documents.contents import CONTENTS_LIMIT, bound_contents, contents_document
-from relman.documents.reading import compact
 from relman.errors import Malformed
 from relman.model.contents import EXACT, Capability, Contents
 from relman.model.oci import Digest, Platform
@@ -126,7 +127,8 @@ class ContentsCache:
         if not self._writable or not contents.capabilities >= EXACT or Capability.FILES in reading.wants:
             return
         try:
-            document = compact(contents_document({reading.platform: contents}, image=reading.image, whole=True))
+            listed = contents_document({reading.platform: contents}, image=reading.image, whole=True)
+            document = msgspec.json.encode(listed, enc_hook=str)  # digests, which are text of a kind of their own
         except ValueError as error:  # a plugin's extras that are no JSON
             log.debug("not cached: %s", error)
             return

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import TypeAdapter, ValidationError
 
+from relman.cli import output
 from relman.cli import relman as group
 from relman.documents import schemas
 from tests.integration.driver import Project, Workshop, command, environment, relman
@@ -141,6 +142,15 @@ main()
 PLUGINS = ("relman_plugins.announce.", "relman_plugins.publish.", "relman_plugins.gates.", "relman_plugins.promote.")
 
 
+UNUSED_BY_DIFF = {
+    *("jinja2", "markdown_it", "git", "cryptography", "rich"),
+    *("relman.render", "relman.documents.plan", "relman.hands", "relman.channel", "relman.ledger.branch"),
+    *("relman.walk.acting", "relman.walk.announcing", "relman.walk.composing", "relman.walk.gating"),
+    *("relman.walk.planning", "relman.walk.rollback", "relman.walk.audit.auditing"),
+}
+"""What comparing two images has no use for."""
+
+
 def imported_by(project: Project, *arguments: str) -> set[str]:
     """The modules that a command imports."""
     file = project.folder.parent / "imported.txt"
@@ -159,23 +169,7 @@ def test_a_diff_imports_nothing_of_gates_notes_and_effects(released: Project) ->
 
     assert "relman.walk.compare" in imported
     assert {name for name in imported if name.startswith(PLUGINS)} == set()
-    assert (
-        imported
-        & {
-            *(
-                "jinja2",
-                "markdown_it",
-                "git",
-                "relman.render",
-                "relman.documents.plan",
-                "relman.hands",
-                "relman.channel",
-            ),
-            *("relman.walk.acting", "relman.walk.announcing", "relman.walk.composing", "relman.walk.gating"),
-            *("relman.walk.planning", "relman.walk.rollback", "relman.walk.audit.auditing", "relman.ledger.branch"),
-        }
-        == set()
-    )
+    assert imported & UNUSED_BY_DIFF == set()
 
 
 def test_status_imports_the_gates_that_it_asks_and_no_channel(released: Project) -> None:
@@ -197,6 +191,19 @@ def test_a_plan_imports_only_the_channels_that_the_file_names(released: Project)
 
     channels = {name for name in imported if re.fullmatch(r"relman_plugins\.(announce|publish)\.\w+", name)}
     assert channels == {f"relman_plugins.announce.{name}" for name in named}
+
+
+def test_a_document_is_spelled_as_json_spells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    value: dict[str, object] = {
+        "empty": [{}, [], "", None],
+        "text": 'a \u00fc \u2028 \x7f \x01 \n " \\ / \U0001f600',
+        "numbers": [0, -1, 2**70, 1.5, 1e16, 1e-7, True],
+        "deep": {"a": [{"b": [[1, 2], {"c": {}}]}]},
+    }
+
+    output.document(value)
+
+    assert capsys.readouterr().out == json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def test_the_first_page_of_help_is_what_click_would_print() -> None:

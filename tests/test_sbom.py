@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relman.errors import Malformed
 from relman.hookspecs import ContentsContext, ContentsSource, ImageUnderRead
 from relman.model.contents import EXACT, Capability, Contents, Package, Unavailable
 from relman.model.oci import LINUX_AMD64, Digest, Platform, PlatformImage, parse_reference, parse_repository
@@ -482,14 +484,25 @@ def test_it_does_not_matter_how_a_blob_is_cut_into_pieces(
 ) -> None:
     packed = pack(content)
 
-    assert unpack(packed[at : at + size] for at in range(0, len(packed), size)) == content
+    assert bytes(unpack(packed[at : at + size] for at in range(0, len(packed), size))) == content
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
 def test_what_packs_well_comes_out_whole(pack: Callable[[bytes], bytes]) -> None:
     content = bytes(5_000_000)
 
-    assert unpack([pack(content)]) == content
+    assert bytes(unpack([pack(content)])) == content
+
+
+@pytest.mark.parametrize("size", [4 * 1024 * 1024, 4 * 1024 * 1024 + 1, 70 * 1024 * 1024])
+def test_a_large_list_is_gathered_whole_and_bounded(size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    pieces = [content[at : at + 300_000] for at in range(0, size, 300_000)]
+
+    assert bytes(unpack(iter(pieces))) == content
+    assert bytes(unpack(iter(pieces), limit=size)) == content
+    with pytest.raises(Malformed, match="larger than"):
+        unpack(iter(pieces), limit=size - 1)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])

@@ -23,7 +23,10 @@ _NO_BREAK = "\ue000"  # for private use: `printable` takes it out of whatever st
 
 def document(value: Mapping[str, object]) -> None:
     """A JSON document on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    import msgspec
+
+    # `json` itself indents in Python, value by value: a tenth of a run that compares ten variants.
+    click.echo(msgspec.json.format(json.dumps(value, ensure_ascii=False), indent=2))
 
 
 def table(

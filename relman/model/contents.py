@@ -56,15 +56,13 @@ class Package:
     version: str
     source: str | None = None
     vendor: str | None = None
+    identity: Identity = field(init=False, repr=False, compare=False)
+    """What it is, whichever version."""
 
     def __post_init__(self) -> None:
         if not self.ecosystem or not self.name or not self.version:
             raise ValueError(f"a package needs ecosystem, name and version, not `{self!r}`")
-
-    @property
-    def identity(self) -> Identity:
-        """What it is, whichever version."""
-        return _identity(self.ecosystem, self.name, self.arch)
+        object.__setattr__(self, "identity", _identity(self.ecosystem, self.name, self.arch))
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -90,16 +88,17 @@ class PackageSet:
     __slots__ = ("_by_identity", "_count")
 
     def __init__(self, packages: Iterable[Package]) -> None:
-        gathered: dict[Identity, dict[str, Package]] = {}
+        gathered: dict[Identity, tuple[Package, ...]] = {}
+        several: dict[Identity, dict[str, Package]] = {}  # nearly always there is one
         for package in packages:
-            gathered.setdefault(package.identity, {}).setdefault(package.version, package)
+            identity = package.identity
+            if gathered.setdefault(identity, known := (package,)) is not known:
+                first = gathered[identity][0]
+                several.setdefault(identity, {first.version: first}).setdefault(package.version, package)
+        for identity, versions in several.items():
+            gathered[identity] = tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
         self._by_identity: Mapping[Identity, tuple[Package, ...]] = MappingProxyType(
-            {
-                identity: tuple(versions.values())
-                if len(versions) == 1  # nearly always
-                else tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
-                for identity, versions in sorted(gathered.items(), key=lambda item: _order(item[0]))
-            }
+            {identity: gathered[identity] for identity in _sorted(gathered)}
         )
         self._count = sum(map(len, self._by_identity.values()))
 
@@ -134,6 +133,13 @@ class PackageSet:
     def get(self, identity: Identity) -> tuple[Package, ...]:
         """The installed versions of ``identity`` in order, the newest last; empty where it is not installed."""
         return self._by_identity.get(identity, ())
+
+
+def _sorted(identities: Iterable[Identity]) -> list[Identity]:
+    try:
+        return sorted(identities)
+    except TypeError:  # of one name, once with an arch and once without
+        return sorted(identities, key=_order)
 
 
 def _order(identity: Identity) -> tuple[str, str, str]:

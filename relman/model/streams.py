@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from relman.model.oci import Platform, Repository
@@ -127,7 +128,9 @@ class TagPattern:
         return str(value)
 
 
+@lru_cache(maxsize=256)
 def _expression(pattern: TagPattern, suffix: str) -> re.Pattern[str]:
+    """Each once: a repository has thousands of tags."""
     forms = {
         "date": r"(?P<date>[0-9]{8})",
         "today": r"(?P<today>[0-9]{8})",
@@ -141,7 +144,7 @@ def _expression(pattern: TagPattern, suffix: str) -> re.Pattern[str]:
             out += "(?:" if optional else ")?"
             inside = optional
         out += re.escape(literal) if kind == "literal" else forms[kind]
-    return re.compile(out + (")?" if inside else ""), re.ASCII)  # `re` keeps compiled expressions by itself
+    return re.compile(out + (")?" if inside else ""), re.ASCII)
 
 
 def _day(digits: str) -> dt.date | None:

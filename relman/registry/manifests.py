@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ SCHEMA_1 = frozenset(
         "application/vnd.docker.distribution.manifest.v1+prettyjws",
     }
 )
+_SMALL = 64 * 1024
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -120,6 +122,20 @@ def read_strings(value: object, what: str) -> Mapping[str, str]:
 
 def read_manifest(content: bytes, media_type: str, what: str) -> Parts:
     """What a manifest or index refers to. Raises `Malformed`, for Docker's schema 1 too."""
+    if len(content) <= _SMALL:
+        try:
+            return _known_manifest(content, media_type)  # an image's is looked into by each that has to do with it
+        except Malformed:
+            pass  # said below of ``what`` it is
+    return _read_manifest(content, media_type, what)
+
+
+@lru_cache(maxsize=128)
+def _known_manifest(content: bytes, media_type: str) -> Parts:
+    return _read_manifest(content, media_type, "it")
+
+
+def _read_manifest(content: bytes, media_type: str, what: str) -> Parts:
     refuse_schema_1(media_type, what)
     value = read_object(content, what)
     stated = value.get("mediaType")

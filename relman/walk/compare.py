@@ -49,7 +49,8 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
         modules=Modules(before, after),
     )
     changes = []
-    for old, new in _pair(one, two, _obsoletes(after, shared, renamed)):
+    alike = frozenset() if judge.modules.on_both_sides else _alike(one, two)
+    for old, new in _pair(one, two, _obsoletes(after, shared, renamed), alike):
         before_packages = one.packages[old] if old else ()
         after_packages = two.packages[new] if new else ()
         if (change := judge.change(before_packages, after_packages)) is not None:
@@ -192,9 +193,19 @@ def _order(identity: Identity) -> tuple[str, str, str]:
 _Pair = tuple[Identity | None, Identity | None]
 
 
-def _pair(one: _Known, two: _Known, replaced: _Obsoletes) -> Iterable[_Pair]:
-    """Each identity of both sides exactly once, with what it was or became; `None` is not installed."""
-    yield from ((identity, identity) for identity in one.packages if identity in two.packages)
+def _alike(one: _Known, two: _Known) -> frozenset[Identity]:
+    """What both sides have in the same versions: nearly all."""
+    theirs = two.packages.get
+    return frozenset(identity for identity, packages in one.packages.items() if theirs(identity) == packages)
+
+
+def _pair(one: _Known, two: _Known, replaced: _Obsoletes, alike: frozenset[Identity]) -> Iterable[_Pair]:
+    """Each identity of both sides exactly once, but those ``alike``, with what it was or became.
+
+    `None` is not installed.
+    """
+    both = (identity for identity in one.packages if identity not in alike and identity in two.packages)
+    yield from ((identity, identity) for identity in both)
     removed = {identity for identity in one.packages if identity not in two.packages}
     added = {identity for identity in two.packages if identity not in one.packages}
     for old, new in (*_arch_changes(removed, added), *_renames(one, removed, added, replaced)):

@@ -43,6 +43,7 @@ class TagBook:
         self._reader = reader
         self._lists: dict[Repository, tuple[str, ...]] = {}
         self._held: dict[Reference, Digest | None] = {}
+        self._dated: dict[tuple[str, Place], tuple[Version, ...]] = {}
         self._lock = threading.Lock()
         self._listing: dict[Repository, threading.Lock] = {}
 
@@ -89,6 +90,13 @@ class TagBook:
 
         Of two tags for one (date, point), the one that the earlier pattern reads comes first.
         """
+        key = (stream.name, place)
+        known = self._dated.get(key)
+        if known is None:
+            known = self._dated[key] = self._read(stream, place)
+        return known
+
+    def _read(self, stream: Stream, place: Place) -> tuple[Version, ...]:
         read = [(tag, stream.read(tag, place.variant)) for tag in self.list(place.repository)]
         versions = [version for _, version in read if version]
         rank = {version.tag: _pattern_rank(stream, version, place) for version in versions}

@@ -55,11 +55,16 @@ def _why_not(content: Json, error: Exception, what: str) -> str:
     return f"it is not JSON, or cut: {error}"
 
 
+def braces(content: Json) -> int:
+    """How many objects JSON has at most, before any of it is decoded."""
+    view = memoryview(content)
+    return sum(bytes(view[at : at + _STEP]).count(b"{") for at in range(0, len(view), _STEP))
+
+
 def items(raw: Raw, kind: type[T], what: str) -> list[T]:
     """A list of the document, read; an absent one and `null` are empty."""
     if not raw:
         return []
-    view = memoryview(raw)
-    if sum(bytes(view[at : at + _STEP]).count(b"{") for at in range(0, len(view), _STEP)) > _OBJECT_LIMIT:
+    if braces(raw) > _OBJECT_LIMIT:
         raise Malformed(f"{what} holds more than {_OBJECT_LIMIT} objects")
     return decode(raw, list[kind] | None, what) or []  # type: ignore[valid-type, arg-type]

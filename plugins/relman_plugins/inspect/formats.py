@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec import Raw, Struct, field
 
@@ -117,7 +118,7 @@ class _Artifact(Struct, gc=False):
     metadata: Raw = ABSENT
 
 
-class _Metadata(Struct, gc=False):
+class _Metadata(Struct, gc=False, frozen=True):
     """What syft keeps of an installed package: rpm, dpkg and alpm entries share these keys where they have them."""
 
     version: str | None = None
@@ -131,31 +132,56 @@ class _Metadata(Struct, gc=False):
     vendor: str | None = None
     module: str | None = field(default=None, name="modularityLabel")
 
+    @property
+    def size(self) -> int:
+        """How many characters it holds."""
+        texts = (
+            *(self.version, self.release, self.architecture, self.arch, self.source_rpm),
+            *(self.source, self.base_package, self.vendor, self.module),
+        )
+        return sum([len(text) for text in texts if text])
+
 
 def _syft(raw: Raw) -> Iterator[Listed]:
     for artifact in items(raw, _Artifact, "`artifacts`"):
         if "archive" in (artifact.metadata_type or "") or "archive-cataloger" in (artifact.found_by or ""):
             continue  # a package file that lies in the image is not installed
-        purl = parse_purl(artifact.purl) if artifact.purl else None
-        ecosystem = ecosystem_of(artifact.type or (purl.type if purl else ""))
-        paths = tuple(location.path for location in artifact.locations or ())
-        entry = listed(ecosystem, artifact.name, artifact.version or "", purl, paths=paths)
-        if ecosystem in SYSTEM and artifact.metadata and bytes(memoryview(artifact.metadata)[:4]) != b"null":
-            _add_metadata(entry, decode(artifact.metadata, _Metadata, f"the metadata of `{artifact.name[:100]}`"))
-        yield entry
+        text = artifact.purl or ""
+        kind = artifact.type or _kind_of(text)
+        known = None
+        if ecosystem_of(kind) in SYSTEM and artifact.metadata and bytes(memoryview(artifact.metadata)[:4]) != b"null":
+            known = decode(artifact.metadata, _Metadata, f"the metadata of `{artifact.name[:100]}`")
+        paths = tuple([location.path for location in artifact.locations or ()])
+        words = (kind, artifact.name, artifact.version or "", text, paths, known)
+        size = len(artifact.name) + len(words[2]) + len(text) + sum(map(len, paths)) + (known.size if known else 0)
+        yield _cached(*words) if size < _CACHED_SIZE else _entry(*words)
 
 
-def _add_metadata(entry: Listed, known: _Metadata) -> None:
-    """The database's own words decide over what the scanner made of them."""
-    if entry.ecosystem == "rpm" and known.version:
-        entry.version = whole("rpm", entry.name, known.epoch, known.version, known.release)
-    entry.exact = True
-    entry.arch = known_arch(known.architecture) or known_arch(known.arch) or entry.arch
-    entry.vendor = known.vendor or entry.vendor
-    entry.module = known.module or None
+def _kind_of(text: str) -> str:
+    purl = parse_purl(text) if text else None
+    return purl.type if purl else ""
+
+
+def _entry(kind: str, name: str, version: str, text: str, paths: tuple[str, ...], known: _Metadata | None) -> Listed:
+    """An artifact: the database's own words decide over what the scanner made of them."""
+    entry = listed(ecosystem_of(kind), name, version, parse_purl(text) if text else None, paths=paths)
+    if known is None:
+        return entry
     # dpkg leaves the source out where it has the package's own name.
     own = entry.name if entry.ecosystem == "deb" else None
-    entry.source = source_name(known.source_rpm or known.source or known.base_package) or entry.source or own
+    of_rpm = entry.ecosystem == "rpm" and known.version
+    return entry._replace(
+        version=whole("rpm", name, known.epoch, known.version or "", known.release) if of_rpm else entry.version,
+        exact=True,
+        arch=known_arch(known.architecture) or known_arch(known.arch) or entry.arch,
+        vendor=known.vendor or entry.vendor,
+        module=known.module or None,
+        source=source_name(known.source_rpm or known.source or known.base_package) or entry.source or own,
+    )
+
+
+_CACHED_SIZE = 2000
+_cached = lru_cache(maxsize=16_384)(_entry)  # the lists of a release's images share nearly all of theirs
 
 
 # ------------------------------------------------------------------------------------------------- CycloneDX
@@ -219,5 +245,4 @@ def _component(component: _Component) -> Iterator[Listed]:
         vendor=vendor or None,
         paths=tuple(paths),
     )
-    entry.exact = entry.exact or "syft:package:metadataType" in said
-    yield entry
+    yield entry._replace(exact=entry.exact or "syft:package:metadataType" in said)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from relman.model.contents import Capability, Contents, Package, PackageSet, known_package
 from relman.model.versions import normalise, parse
 from relman.plugin import Malformed
 
 from .databases import Place, chosen, place
+from .databases.places import Where
 from .purl import Purl
 
 SYSTEM = frozenset({"rpm", "deb", "alpm"})
@@ -46,8 +47,7 @@ class Empty(Malformed):
     """An SBOM that can be read, and lists nothing that counts: a placeholder."""
 
 
-@dataclass(slots=True)
-class Listed:
+class Listed(NamedTuple):
     """One entry of an SBOM that says what is installed.
 
     ``version`` is whole. ``exact`` says that its epoch is known, be it none. ``paths`` are the files that the scanner
@@ -150,8 +150,7 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
                 raise Malformed(f"it lists more than {_PACKAGE_LIMIT} packages")
         else:
             others[entry.ecosystem or "unnamed"] += 1
-    kept = _of_the_system(found)
-    _add_own_sources(kept)
+    kept = _with_own_sources(_of_the_system(found))
     keys, packages, modules = set(), [], dict[str, str]()
     for entry in kept:
         if entry.ecosystem not in SYSTEM and not entry.version:
@@ -176,29 +175,41 @@ def contents(entries: Iterable[Listed], name: str, ecosystems: frozenset[str]) -
 
 
 def _of_the_system(found: list[Listed]) -> list[Listed]:
-    places = [place(entry.ecosystem, entry.paths) if entry.paths else Place.UNKNOWN for entry in found]
+    known: dict[tuple[str, tuple[str, ...]], Where] = {}  # nearly all are from one database
+    places = []
+    for entry in found:
+        key = (entry.ecosystem, tuple(entry.paths))
+        if key not in known:
+            known[key] = place(*key) if entry.paths else Place.UNKNOWN
+        places.append(known[key])
     keep = chosen(zip((entry.ecosystem for entry in found), places, strict=True))
     return [entry for entry, where in zip(found, places, strict=True) if (entry.ecosystem, where) in keep]
 
 
-def _add_own_sources(kept: list[Listed]) -> None:
+def _with_own_sources(kept: list[Listed]) -> list[Listed]:
     """Give packages of dpkg and pacman their own name as source where the list names only sources of another name."""
-    for ecosystem in ("deb", "alpm"):
-        several = [entry for entry in kept if entry.ecosystem == ecosystem]
-        if any(entry.source for entry in several):
-            for entry in several:
-                entry.source = entry.source or entry.name
+    named = {entry.ecosystem for entry in kept if entry.source and entry.ecosystem in ("deb", "alpm")}
+    if not named:
+        return kept
+    return [
+        entry._replace(source=entry.name) if entry.ecosystem in named and not entry.source else entry for entry in kept
+    ]
 
 
 def _package(entry: Listed) -> Package:
-    for what, text in (("name", entry.name), ("version", entry.version), ("architecture", entry.arch)):
-        if text is None:
-            continue
-        if not text:
-            raise Malformed(f"the package `{entry.name[:100]}` has no {what}")
-        if len(text) > _TEXT_LIMIT or not text.isprintable():
-            raise Malformed(f"`{ascii(text[:60])[1:-1]}` is no package's {what} ({len(text)} characters)")
+    for text in (entry.name, entry.version, entry.arch):
+        if text is not None and (not text or len(text) > _TEXT_LIMIT or not text.isprintable()):
+            raise _no_package(entry)
     return known_package(entry.ecosystem, entry.name, entry.arch, entry.version, entry.source, entry.vendor)
+
+
+def _no_package(entry: Listed) -> Malformed:
+    for what, text in (("name", entry.name), ("version", entry.version), ("architecture", entry.arch)):
+        if text == "":
+            return Malformed(f"the package `{entry.name[:100]}` has no {what}")
+        if text is not None and (len(text) > _TEXT_LIMIT or not text.isprintable()):
+            return Malformed(f"`{ascii(text[:60])[1:-1]}` is no package's {what} ({len(text)} characters)")
+    raise AssertionError("called for an entry that is none")
 
 
 def _why_empty(nested: bool, others: Counter[str]) -> str:

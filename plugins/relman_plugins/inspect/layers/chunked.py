@@ -20,6 +20,7 @@ import msgspec
 from relman.model.oci import Descriptor, Digest, Repository
 from relman.plugin import Malformed, RegistryReader
 
+from ..decoding import braces
 from ..unpack import decompressed, unpack
 from .paths import LINKS, Hidden, Role, Wanted
 from .spool import Spool
@@ -172,7 +173,7 @@ def _toc(blob: Blob, limits: Limits) -> _Toc | None:
         raise Malformed("its table of contents has another checksum than its annotation says")
     try:
         table = unpack(iter((content,)), limit=unpacked)
-        if table.count(b"{") > limits.entries * _CHUNKS:
+        if braces(table) > limits.entries * _CHUNKS:
             raise Malformed(f"it has more than {limits.entries * _CHUNKS} entries")
         toc = _TABLE.decode(table)
     except Malformed as error:
