@@ -37,7 +37,7 @@ def rollback(
 ) -> None:
     """Let STREAM hold an earlier release again, and hold it there until `relman unhold`.
 
-    Only the stream's own tags move; nothing is removed, published or announced.
+    Only the stream's own tags move; nothing is removed or published. Channels that announce are told.
     """
     if output is None:
         require_somebody(yes)
