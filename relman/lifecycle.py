@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from os import getpid
 from pathlib import Path
@@ -21,69 +20,53 @@ from relman import config as configuration
 from relman import hookspecs
 from relman.cache import ContentsCache
 from relman.config import Config
-from relman.errors import ConfigError, GateClosed, NotFound, PartlyDone, RelmanError
+from relman.errors import GateClosed, PartlyDone, RelmanError
 from relman.hookspecs import ContentsSource, Slot
 from relman.http import Client
 from relman.instruments import Instruments
 from relman.later import Later
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
-from relman.model.audit import Audit, Finding
 from relman.model.changelog import Changelog, Commit
 from relman.model.check import Fault
-from relman.model.contents import Capability
-from relman.model.gates import GateResult, Override, OverrideRequest, State
-from relman.model.holds import Hold
-from relman.model.oci import Image, Platform, Reference, Repository, Transport
-from relman.model.plan import Action, Plan, Stage
-from relman.model.record import Receipt, Record, RecordState, Withdrawal
+from relman.model.gates import GateResult, OverrideRequest
+from relman.model.oci import Platform
+from relman.model.plan import Action, Plan
+from relman.model.record import Receipt, Record, RecordState
 from relman.model.release import Release
-from relman.model.rollback import Rollback
-from relman.model.state import StreamState, VariantState, still_held
 from relman.model.streams import Stream
-from relman.registry.protocol import RegistryReader, RegistryWriter
+from relman.registry.protocol import RegistryWriter
 from relman.registry.remembering import Informed, Telling
+from relman.walk import given as given_sboms
 from relman.walk.comparing import pairs_of_release
-from relman.walk.given import stand_ins
 from relman.walk.settings import SettingsOf, table_of_gate
-from relman.walk.tags import TagBook
 
 if TYPE_CHECKING:
     from relman.hands import Hands
-    from relman.render import Banner, NotesRenderer, Templates
-    from relman.signing.keys import PublicKey
+    from relman.render import NotesRenderer
     from relman.walk import (
         acting,
         announcing,
-        attested,
         composing,
         gating,
-        observing,
         planning,
         probing,
         rehearsing,
         statement,
         trying,
         wholeness,
-        withdrawing,
     )
     from relman.walk import rollback as going_back
     from relman.walk.ahead import Ahead
-    from relman.walk.audit import auditing, facts, rhythm
     from relman.walk.compared import Compared
     from relman.walk.comparing import Comparer, Pair
-    from relman.walk.given import GivenSbom
-    from relman.walk.inspect import Inspector
 else:  # half of what the walk needs is for texts and effects, and `relman diff` has neither
     acting, announcing = Later("relman.walk.acting"), Later("relman.walk.announcing")
-    attested, composing = Later("relman.walk.attested"), Later("relman.walk.composing")
-    gating, observing = Later("relman.walk.gating"), Later("relman.walk.observing")
+    composing, gating = Later("relman.walk.composing"), Later("relman.walk.gating")
     planning, probing = Later("relman.walk.planning"), Later("relman.walk.probing")
     rehearsing, statement = Later("relman.walk.rehearsing"), Later("relman.walk.statement")
     trying, wholeness = Later("relman.walk.trying"), Later("relman.walk.wholeness")
-    withdrawing, going_back = Later("relman.walk.withdrawing"), Later("relman.walk.rollback")
-    auditing, rhythm = Later("relman.walk.audit.auditing"), Later("relman.walk.audit.rhythm")
-    facts = Later("relman.walk.audit.facts")
+    going_back = Later("relman.walk.rollback")
 
 
 def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config, tuple[Slot, ...]]:
@@ -93,9 +76,6 @@ def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config
 
 
 T = TypeVar("T")
-
-Given = Mapping[str, Mapping[Platform, str]]
-"""SBOMs that stand for candidates: files by variant and platform."""
 
 
 @dataclass(frozen=True)
@@ -134,20 +114,16 @@ class Lifecycle:
 
     def inspect(self, pairs: Sequence[Pair]) -> tuple[Compared, ...]:
         """What is inside each image, compared with what was inside its predecessor."""
-        return self.notes_comparer.compare(pairs)
+        return self.instruments.notes_comparer.compare(pairs)
 
-    def stand_in(self, given: Sequence[GivenSbom], release: Release, comparer: Comparer | None = None) -> Given:
+    def stand_in(
+        self, given: Sequence[given_sboms.GivenSbom], release: Release, comparer: Comparer | None = None
+    ) -> given_sboms.Given:
         """Let SBOMs on disk stand for what is inside candidates, for ``comparer`` or else for `inspect`.
 
         Their names by variant and platform. Raises `UsageError`, `NotFound`, and `Malformed` for one that cannot be.
         """
-        inspector = (comparer or self.notes_comparer).inspector
-        found: dict[str, dict[Platform, str]] = {}
-        for one in stand_ins(given, release):
-            file = Reference(Repository(Transport.SBOM, "", str(Path(one.given.file).absolute())))
-            inspector.stand_in(file, one.given.file, one.image)
-            found.setdefault(one.given.variant, {})[one.image.platform] = one.given.file
-        return found
+        return given_sboms.stand_in(given, release, (comparer or self.instruments.notes_comparer).inspector)
 
     def compose(
         self, compared: Sequence[Compared], release: Release | None = None, *, note: str | None = None
@@ -163,13 +139,15 @@ class Lifecycle:
             note=note,
             settings=SettingsOf(self.config, self.slots, stream),
             stream=stream,
-            command=self.templates.command,
+            command=self.instruments.templates.command,
             checkout=None if commits.missing else self.config.checkout,
             highlights=self.config.notes.highlights,
             known_issues=self.config.notes.known_issues,
         )
         sections = self._asked(hookspecs.relman_sections, context)
-        return composing.compose_changelog(compared, release, commits, sections, self.config, self.templates)
+        return composing.compose_changelog(
+            compared, release, commits, sections, self.config, self.instruments.templates
+        )
 
     def gate(
         self, release: Release, compared: Sequence[Compared] | None, *, rollback: bool = False
@@ -185,7 +163,7 @@ class Lifecycle:
             stream=stream,
             rules=rules,
             diffs=tuple(one.diff for one in compared or () if one.diff),
-            registry=self.reader,
+            registry=self.instruments.reader,
             records=self.ledger.records(stream.name),
             now=self.clock(),
             settings=SettingsOf(self.config, self.slots, stream),
@@ -221,23 +199,23 @@ class Lifecycle:
         since: str | None = None,
         note: str | None = None,
         overrides: Sequence[OverrideRequest] = (),
-        sboms: Sequence[GivenSbom] = (),
+        sboms: Sequence[given_sboms.GivenSbom] = (),
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
-        self._refuse_half_done(stream)
-        ahead = None if sboms else self.ahead(self.notes_comparer)
+        planning.refuse_half_done(stream, self.ledger.records(stream.name), self.instruments.plan_of)
+        ahead = None if sboms else self.ahead(self.instruments.notes_comparer)
         release = self.resolve(stream, since=since, ahead=ahead)
         given = self.stand_in(sboms, release)
         compared = self.inspect(pairs_of_release(release))
         changelog = self.compose(compared, release, note=note)
         gates = self.gate(release, compared)
         by_hand, unused = gating.granted(overrides, gates, self.clock())
-        renderer = self.renderer(changelog, release.id, overrides=by_hand)
+        renderer = self.instruments.renderer(changelog, release.id, overrides=by_hand)
         made = planning.make_plan(
             replace(release, assumed=release.assumed + unused),
             changelog,
             gates,
-            self._actions(release, changelog, renderer, self.config),
+            self.actions(release, changelog, renderer, self.config),
             renderer.notes("markdown"),
             config=self.config,
             changed=release.changed,
@@ -245,61 +223,14 @@ class Lifecycle:
             overrides=by_hand,
             given=given,
         )
-        return self._stating(made, stream)
+        return self.stating(made, stream)
 
-    def plan_rollback(
-        self,
-        stream: Stream,
-        *,
-        to: str | None = None,
-        reason: str | None = None,
-        by: str,
-        overrides: Sequence[OverrideRequest] = (),
-    ) -> Plan | None:
-        """The way back to the release ``to``, else to the one before; `None` where that was gone already.
-
-        Tags move, and channels that announce are told so; nothing is published, and what cannot be compared holds up
-        nothing.
-        """
-        records = self.ledger.records(stream.name)
-        self._refuse_half_done(stream)
-        current = going_back.require_promoting(stream, going_back.held_now(records))
-        target = going_back.destination(stream, records, current, to)
-        if target is None:
-            return None
-        way = going_back.WayBack(self.config, self.reader, TagBook(self.reader), self.instruments.plan_of, self.clock())
-        release = way.release(stream, current, target)
-        try:
-            compared = self.inspect(pairs_of_release(release))
-            changelog = composing.compose_without_commits(compared, release, self.config, self.templates)
-        except RelmanError as error:
-            changelog = going_back.bare_changelog(release, error.message)
-        gates = self.gate(release, None, rollback=True)
-        by_hand, unused = gating.granted(overrides, gates, self.clock())
-        renderer = self.renderer(changelog, release.id, overrides=by_hand)
-        withdrawal = Rollback(current.id, target.id, reason, by)
-        left = way.left(stream, current, release.candidates)
-        telling, said = self.instruments.rollback_renderer(changelog, release, withdrawal, left)
-        heard = replace(self.config, channels=tuple(one for one in self.config.channels if one.kind == "announce"))
-        made = planning.make_plan(
-            replace(release, assumed=release.assumed + unused),
-            changelog,
-            gates,
-            [one for one in self._actions(release, said, telling, heard) if one.stage is not Stage.PUBLISH],
-            renderer.notes("markdown"),
-            config=self.config,
-            changed=release.changed,
-            now=max(self.clock(), current.created + timedelta(seconds=1)),
-            overrides=by_hand,
-            rollback=withdrawal,
-        )
-        return self._stating(made, stream)
-
-    def _stating(self, plan: Plan, stream: Stream) -> Plan:
+    def stating(self, plan: Plan, stream: Stream) -> Plan:
+        """``plan`` with the statements that are to be attached to what enters ``stream``, where any are."""
         wanted = self.config.attach and stream.source is not None
         return statement.with_statements(plan, self.config.signing) if wanted else plan
 
-    def _actions(
+    def actions(
         self, release: Release, changelog: Changelog, renderer: NotesRenderer, config: Config
     ) -> tuple[Action, ...]:
         """What plugins would do for ``release``, with the channels of ``config``."""
@@ -320,146 +251,22 @@ class Lifecycle:
             self.config.signature,
             page,
             earlier,
-            registry=self.reader,
+            registry=self.instruments.reader,
         )
         asked = self.plugins.ask(hookspecs.relman_actions, self.config.tables, context=context)
         return tuple(measuring.noting(action) for answer in asked for action in answer.values)
 
     def _address(self, changelog: Changelog, source: str) -> str:
         values = {name: getattr(changelog, name) for name in announcing.IN_ADDRESSES}
-        return self.templates.address(source)(values)
+        return self.instruments.templates.address(source)(values)
 
     def rehearse(self) -> tuple[Fault, ...]:
         """What is wrong with the posts of channels, each rendered for a release that never was."""
-        from relman.render.sample import sample
 
-        names = tuple(variant.name for variant in self.config.variants) or ("os",)
-        faults: list[Fault] = []
-        for channel in self.config.channels:
-            stream = next((name for name in self.config.streams if channel.applies(name)), None)
-            if stream is None:
-                continue
-            made = sample(self.config.project, stream, names)
-            release = rehearsing.sample_release(self.config.project, stream, names)
-            try:
-                alone = replace(self.config, channels=(channel,))
-                self._actions(release, made, self.renderer(made, release.id), alone)
-            except RelmanError as error:
-                found = rehearsing.fault_of(error, channel.name, self.config.where)
-                faults += [found] if found else []
-        return tuple(faults)
+        def post(release: Release, made: Changelog, config: Config) -> object:
+            return self.actions(release, made, self.instruments.renderer(made, release.id), config)
 
-    def state(self, stream: Stream) -> StreamState:
-        """What the stream holds, what waits to enter it, and what is unfinished. Never fails for what is not there."""
-        records = self.ledger.records(stream.name)
-        released = self.instruments.resolver.last_finished(stream.name)
-        gates: tuple[GateResult, ...] = ()
-        release: Release | None = None
-        problem: str | None = None
-        try:
-            release = self.resolve(stream)
-            gates = self.gate(release, None)
-        except (NotFound, ConfigError) as error:
-            problem = error.message
-        held = self.instruments.resolver.held(stream, release, released)
-        return StreamState(
-            name=stream.name,
-            source=stream.source,
-            variants=self._since(stream, held),
-            released=released,
-            unfinished=tuple(record for record in records if record.state in acting.UNFINISHED),
-            gates=gates,
-            problem=problem,
-            holds=tuple(hold for hold in self.ledger.holds() if hold.stream == stream.name),
-            yanked=still_held(records, held),
-            stalled=() if problem else self._stalled(stream, gates),
-        )
-
-    def _stalled(self, stream: Stream, gates: Sequence[GateResult]) -> tuple[Finding, ...]:
-        """What `relman audit` would say of the rhythm of ``stream``, and of the one that it promotes from."""
-        source = (self.config.stream(stream.source),) if stream.source else ()
-        shut = tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
-        asked = (
-            facts.Facts(
-                self.config,
-                one,
-                self.ledger.records(one.name),
-                (),
-                self.ledger.observed(),
-                self.instruments.resolver.tags,
-                facts.Images(self.instruments.told),
-                self.reader,
-                self._published,
-                self.clock(),
-                0,
-                lambda other: shut if other.name == stream.name else (),
-            )
-            for one in (stream, *source)
-            if one.expect
-        )
-        return tuple(answer for one in asked for answer in rhythm.standstill(one) if isinstance(answer, Finding))
-
-    def _closed(self, stream: Stream) -> tuple[GateResult, ...]:
-        """The gates that keep out what waits, as far as that can be told without reading the images."""
-        try:
-            gates = self.gate(self.resolve(stream), None)
-        except (NotFound, ConfigError):
-            return ()
-        return tuple(gate for gate in gates if not gate.opens and gate.state is not State.SKIPPED)
-
-    @property
-    def _published(self) -> facts.Published:
-        return facts.Published(self.instruments.plan_of, lambda kind: self.hands.executors.get(kind), self.hands.eyes)
-
-    def statement(self, record: Record, variant: str) -> bytes:
-        """The promotion of a variant as an in-toto statement. Raises `NotFound` where nothing was promoted."""
-        plan = self.instruments.plan_of(record)
-        if plan is None:
-            raise NotFound(f"`{record.version}` has no plan on record, so nothing can be stated of it")
-        return statement.statement_bytes(plan, record, variant)
-
-    def signed_statement(self, record: Record, variant: str, key: PublicKey) -> bytes:
-        """The statement that is attached to a variant's image, as the DSSE envelope that the owner of ``key`` signed.
-
-        Raises `NotFound` where none is attached, `Malformed` where it is not signed with that key or says otherwise.
-        """
-        return attested.signed_envelope(self.reader, record, variant, key)
-
-    def yankable(self, stream: Stream, version: str) -> Record:
-        """The release that `yank` would mark. Raises `NotFound`, and what says why for one that was not released."""
-        return withdrawing.of_release(self.ledger.records(stream.name), stream, version, self.instruments.plan_of)
-
-    def yank(self, record: Record, reason: str, *, by: str) -> Record:
-        """Write that a release must no longer be used. Nothing is removed, and no tag moves: see `plan_rollback`."""
-        why = Withdrawal(reason, by, self.clock())
-        return self.ledger.withdraw(record, RecordState.YANKED, why, host=socket.gethostname(), now=why.at)
-
-    def holding(self, stream: Stream, record: Record) -> tuple[str, ...]:
-        """The variants whose tag in ``stream`` holds the image of ``record`` now."""
-        held = {(one.name, one.holds) for one in self.instruments.resolver.held(stream, None, None) if one.holds}
-        return tuple(one.name for one in record.variants if (one.name, one.digest) in held)
-
-    def held_by(self, stream: Stream, variant: str | None, reason: str, *, by: str) -> Hold:
-        """The hold that would let nothing enter ``stream``. Raises `UsageError` for a variant that is not there."""
-        return withdrawing.hold_of(self.config, stream, variant, reason, by, self.clock())
-
-    def observe(self, streams: Sequence[Stream]) -> observing.Observed:
-        """Note in the ledger what the tags of ``streams`` hold now: all that is ever written while looking."""
-        return observing.observe(self.config, streams, TagBook(self.reader), self.ledger, self.clock())
-
-    def audit(self, streams: Sequence[Stream], *, last: int | None) -> Audit:
-        """Registry, records and observations compared; ``last``: how many earlier releases are asked after."""
-        now, published = self.clock(), self._published
-        return auditing.audit(
-            self.config, streams, self.ledger, self.reader, published, now=now, last=last, closed=self._closed
-        )
-
-    def _since(self, stream: Stream, held: tuple[VariantState, ...]) -> tuple[VariantState, ...]:
-        observed, now = self.ledger.observed(), self.clock()
-        return tuple(
-            replace(one, since=observed.first_seen(one.holds, stream.name, one.name, now=now)) if one.holds else one
-            for one in held
-        )
+        return rehearsing.rehearse(self.config, post)
 
     def abilities(self, plan: Plan, known: Sequence[Receipt] = ()) -> tuple[probing.Ability, ...]:
         """How what is left of ``plan`` would be done from this machine, and what keeps it from that."""
@@ -477,7 +284,7 @@ class Lifecycle:
         before = self.instruments.record(plan.id)
         if before and before.state is RecordState.FINISHED:
             return before, None
-        planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
+        planning.check_fresh(plan, self.config, self.instruments.reader, before.receipts if before else ())
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
@@ -496,7 +303,7 @@ class Lifecycle:
         if session.finished:
             return session.record, None
         try:
-            return self._act(plan, session, self._tools(plan, session, report))
+            return self._act(plan, session, self.tools(plan, session, report))
         except RelmanError as error:
             if not acting.begun(session.record.receipts):
                 raise
@@ -504,52 +311,8 @@ class Lifecycle:
             hint = f"{error.hint}; then {finish}" if error.hint else finish
             raise PartlyDone(f"`{plan.version}` is partly done: {error.message}", hint=hint) from error
 
-    # ------------------------------------------------------------------------------------------- after it was made
-
-    def posts(
-        self,
-        record: Record,
-        stages: Sequence[Stage],
-        channels: Sequence[str] = (),
-        *,
-        today: bool = False,
-        new: bool = True,
-        note: str | None = None,
-    ) -> tuple[Plan, tuple[announcing.Post, ...]]:
-        """A release's plan and its posts: as planned and, where there are channels that came since or it is asked
-        for, as they would be ``today``, with ``note`` for a handwritten introduction. ``new``: there may be new ones.
-        """
-        plan = announcing.require_made(record, self.instruments.plan_of(record), new=new)
-        stream = self.config.stream(plan.stream)
-        planned = {action.channel for action in plan.actions}
-        added = tuple(
-            one
-            for one in self.config.channels
-            if new and not plan.rollback and one.applies(stream.name) and one.name not in planned
-            if not channels or one.name in channels
-        )
-        actions: tuple[Action, ...] = ()
-        if today or added:
-            release = announcing.made_again(plan, self.config, self.instruments.resolver.pinned)
-            changelog = announcing.with_note(plan.changelog, note)
-            renderer = self.renderer(changelog, plan.id, overrides=plan.overrides, withdrawn=announcing.banner(record))
-            channels_now = self.config.channels if today else added
-            actions = self._actions(release, changelog, renderer, replace(self.config, channels=channels_now))
-        return plan, announcing.posts_of(plan, record, stages, actions, channels)
-
-    @contextmanager
-    def announcer(
-        self, record: Record, plan: Plan, report: Callable[[Action, Receipt], None]
-    ) -> Iterator[announcing.Announcer]:
-        """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end."""
-        session = self.ledger.reopen(record, host=socket.gethostname(), process=getpid(), now=self.clock())
-        announcer = announcing.Announcer(plan, session, self._tools(plan, session, report), self.person())
-        try:
-            yield announcer
-        finally:
-            announcer.finish(lambda: self.instruments.contents_to_keep(plan))
-
-    def _tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> trying.Tools:
+    def tools(self, plan: Plan, session: Session, report: Callable[[Action, Receipt], None]) -> trying.Tools:
+        """What the actions of ``plan`` are carried out with."""
         return trying.Tools(
             executors=self.hands.executors,
             reader=self.hands.eyes,
@@ -587,7 +350,7 @@ class Lifecycle:
             return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.
         given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
-        compared = self.notes_comparer.compare(pairs_of_release(release), optional=given)
+        compared = self.instruments.notes_comparer.compare(pairs_of_release(release), optional=given)
         return self._require_open(plan, self.gate(release, compared))
 
     def _require_open(self, plan: Plan, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
@@ -609,7 +372,7 @@ class Lifecycle:
         from relman.hands import Hands
 
         executors = partial(self.plugins.ask, hookspecs.relman_executors)
-        eyes = Telling(self.reader, self.instruments.told)
+        eyes = Telling(self.instruments.reader, self.instruments.told)
         writer = Informed(self.registry, self.instruments.told)
         return Hands(self.config, writer, eyes, self.http, self.clock, executors)
 
@@ -624,56 +387,6 @@ class Lifecycle:
         """What gates found out in this run."""
         return {}
 
-    @property
-    def reader(self) -> RegistryReader:
-        """The registry, to look at."""
-        return self.instruments.reader
-
-    @property
-    def templates(self) -> Templates:
-        """The project's templates before the built-in ones."""
-        return self.instruments.templates
-
-    @property
-    def comparer(self) -> Comparer:
-        """Reads and compares lists of packages, and nothing beside them."""
-        return self.instruments.comparer
-
-    @property
-    def notes_comparer(self) -> Comparer:
-        """Reads what notes are made from."""
-        return self.instruments.notes_comparer
-
-    @property
-    def firsthand(self) -> Inspector:
-        """Reads what relman's own lists are made from."""
-        return self.instruments.firsthand
-
-    def comparer_of(self, wants: frozenset[Capability], *, richest: bool) -> Comparer:
-        """Reads and compares what is wanted: see `Instruments.comparer_of`."""
-        return self.instruments.comparer_of(wants, richest=richest)
-
-    def renderer(
-        self,
-        changelog: Changelog,
-        id: str | None = None,
-        *,
-        overrides: Sequence[Override] = (),
-        withdrawn: Banner | None = None,
-    ) -> NotesRenderer:
-        """Renders texts of one changelog; ``overrides`` are what let its release through closed gates, ``withdrawn``
-        says that it no longer stands.
-        """
-        return self.instruments.renderer(changelog, id, overrides=overrides, withdrawn=withdrawn)
-
-    def look(self, reference: Reference) -> Image:
-        """An image as the registry has it."""
-        return self.instruments.look(reference)
-
-    def describe(self, action: Action) -> str:
-        """One line for people, in the words of the action's executor."""
-        return self.hands.describe(action)
-
     def _sources(self) -> tuple[ContentsSource, ...]:
         settings = SettingsOf(self.config, self.slots)
         context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
@@ -684,12 +397,3 @@ class Lifecycle:
 
     def _asked(self, hook: Callable[..., Iterable[T]], context: object) -> tuple[T, ...]:
         return tuple(value for answer in self.plugins.ask(hook, context=context) for value in answer.values)
-
-    def _refuse_half_done(self, stream: Stream) -> None:
-        for record in self.ledger.records(stream.name):
-            plan = self.instruments.plan_of(record) if record.state in acting.UNFINISHED else None
-            if plan and planning.moved_in_part(plan, record.receipts):
-                raise PartlyDone(
-                    f"the tags of `{stream.name}` are partly moved: `{record.version}` is not finished",
-                    hint=f"finish it: `relman resume {record.id}`",
-                )

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from relman.model.diff import Change, ChangeKind, Part
 from tests import bluefin_traps as traps
@@ -264,3 +265,18 @@ def counted(changes: Iterable[Change]) -> dict[ChangeKind, int]:
     """How many changes of each kind there are, every kind named."""
     found = [change.kind for change in changes]
     return {kind: found.count(kind) for kind in ChangeKind}
+
+
+def as_json(change: Change) -> dict[str, Any]:
+    """A change as `relman.diff/1` shows it."""
+    shown: dict[str, Any] = {
+        "kind": change.kind.value,
+        "part": change.part.value if change.part else None,
+        "ecosystem": "rpm",
+        "name": change.name,
+        "arch": change.arch,
+        "before": list(change.before),
+        "after": list(change.after),
+        "source": change.source,
+    }
+    return {**shown, "arch_before": change.arch_before} if change.arch_before else shown

@@ -73,7 +73,7 @@ def world(tmp_path: Path, registry: Tags) -> World:
 
 def test_a_candidate_is_read_while_the_tags_are_listed(world: World, registry: Tags) -> None:
     with world.walk() as walk:
-        comparer = walk.comparer
+        comparer = walk.instruments.comparer
         release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
         (compared,) = comparer.compare(pairs_of_release(release))
 
@@ -86,7 +86,7 @@ def test_a_candidate_is_read_while_the_tags_are_listed(world: World, registry: T
 
 def test_what_was_read_ahead_is_not_asked_for_again(world: World, registry: Tags) -> None:
     with world.walk() as walk:
-        comparer = walk.comparer
+        comparer = walk.instruments.comparer
         release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
         comparer.compare(pairs_of_release(release))
 
@@ -96,7 +96,7 @@ def test_what_was_read_ahead_is_not_asked_for_again(world: World, registry: Tags
 def test_what_fails_ahead_fails_for_whoever_needs_it_and_not_before(world: World) -> None:
     world.configure(STREAM.replace("minimum = 1", "minimum = 1000"))
     with world.walk() as walk:
-        comparer = walk.comparer
+        comparer = walk.instruments.comparer
         release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
 
         with pytest.raises(Malformed, match="fewer than the 1000"):
@@ -110,8 +110,10 @@ def test_another_platform_than_those_that_are_compared_is_not_read_ahead(world: 
         world.push("os", *tags, day=date(2026, 6, day), platforms=both, packages={"bash": f"5.{day}-1"})
     registry.forget()
     with world.walk() as walk:
-        comparer = walk.comparer
-        (wanted,) = [p for p in walk.look(world.reference("os:stable")).platforms if str(p.platform) == both[1]]
+        comparer = walk.instruments.comparer
+        (wanted,) = [
+            p for p in walk.instruments.look(world.reference("os:stable")).platforms if str(p.platform) == both[1]
+        ]
         ahead = walk.ahead(comparer, [wanted.platform])
         release = walk.resolve(walk.config.stream("stable"), ahead=ahead)
         comparer.compare(pairs_of_release(release, [wanted.platform]))
@@ -128,7 +130,7 @@ def test_another_platform_than_those_that_are_compared_is_not_read_ahead(world: 
 
 def test_the_reader_that_is_watched_answers_what_it_is_asked(world: World) -> None:
     with world.walk() as walk:
-        reader: RegistryReader = walk.reader
-        found = walk.ahead(walk.comparer).of(walk.instruments.resolver)
+        reader: RegistryReader = walk.instruments.reader
+        found = walk.ahead(walk.instruments.comparer).of(walk.instruments.resolver)
 
         assert found.reader.manifest(world.reference("os:stable")) == reader.manifest(world.reference("os:stable"))

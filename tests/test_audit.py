@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+from relman import returning, standing
 from relman.cli.audit import _text as audit_text
 from relman.cli.audit import exit_code
 from relman.documents.audit import audit_document
@@ -151,12 +152,12 @@ def release(world: World, now: datetime, stream: str = "stable") -> Record:
 
 def observe(world: World, now: datetime = MONDAY) -> None:
     with world.walk(now=now) as walk:
-        walk.observe(tuple(walk.config.streams.values()))
+        standing.observe(walk, tuple(walk.config.streams.values()))
 
 
 def audit(world: World, *streams: str, now: datetime = MONDAY, last: int | None = 5) -> Audit:
     with world.walk(now=now) as walk:
-        return walk.audit([walk.config.stream(name) for name in streams or walk.config.streams], last=last)
+        return standing.audit(walk, [walk.config.stream(name) for name in streams or walk.config.streams], last=last)
 
 
 def found(world: World, *streams: str, **named: Any) -> list[tuple[str, str | None, str | None, str | None]]:
@@ -422,7 +423,7 @@ def test_an_image_of_a_release_that_is_not_whole_any_more(tmp_path: Path, part: 
     build(world, date(2026, 7, 3), platforms=("linux/amd64", "linux/arm64"))
     release(world, MONDAY - 2 * DAY)
     with world.walk() as walk:
-        image = walk.look(world.reference("os:stable-20260627"))
+        image = walk.instruments.look(world.reference("os:stable-20260627"))
     manifest = json.loads(world.registry.manifest(world.reference(f"os@{image.platforms[1].manifest.digest}")).content)
     shop(world).lost.add(
         {
@@ -564,15 +565,18 @@ def test_what_a_stream_holds_without_a_dated_tag_is_named_in_audit_status_and_th
 
     findings = [finding for finding in audit(world, "stable").all_findings if finding.code == "unpinned"]
     with world.walk() as walk:
-        state = walk.state(walk.config.stream("stable"))
+        state = standing.stream_state(walk, walk.config.stream("stable"))
 
     assert [(one.variant, one.severity) for one in findings] == [(None, "warning")]
     assert set(findings[0].evidence["holds"]) == set(NAMES)  # type: ignore[call-overload]
     assert {one.name: one.pinned for one in state.variants} == {"os": False, "dx": False}
     shop(world).hidden = {"stable-20260627", "testing-20260626"}
     with world.walk() as walk:
-        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada")
-        assert [one.pinned for one in walk.state(walk.config.stream("stable")).variants] == [True, True]
+        plan = returning.plan_rollback(walk, walk.config.stream("stable"), by="ada")
+        assert [one.pinned for one in standing.stream_state(walk, walk.config.stream("stable")).variants] == [
+            True,
+            True,
+        ]
     assert plan is not None
     assert [line for line in plan.assumed if "no dated tag" in line] == [
         f"no dated tag holds the image of `{name}`: a registry's clean-up may take it once the stream moves on"
@@ -752,9 +756,9 @@ def facts(world: World, records: tuple[Record, ...], broken: tuple[BrokenRecord,
             records,
             broken,
             Observations(),
-            TagBook(walk.reader),
-            Images(walk.reader),
-            walk.reader,
+            TagBook(walk.instruments.reader),
+            Images(walk.instruments.reader),
+            walk.instruments.reader,
             published,
             MONDAY,
             None,

@@ -13,8 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from relman.model.diff import Change, ChangeKind, Part
-from tests.bluefin import VARIANTS, Composed, FoldedRow, compose
+from relman.model.diff import ChangeKind, Part
+from tests.bluefin import VARIANTS, Composed, FoldedRow, as_json, compose
 from tests.bluefin_commits import History, make_history
 from tests.bluefin_project import make_project, relman, title
 
@@ -44,21 +44,6 @@ def project(composed: Composed, history: History, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("project")
     make_project(folder, composed, history)
     return folder
-
-
-def as_json(change: Change) -> dict[str, Any]:
-    """A change as `relman.diff/1` shows it."""
-    shown: dict[str, Any] = {
-        "kind": change.kind.value,
-        "part": change.part.value if change.part else None,
-        "ecosystem": "rpm",
-        "name": change.name,
-        "arch": change.arch,
-        "before": list(change.before),
-        "after": list(change.after),
-        "source": change.source,
-    }
-    return {**shown, "arch_before": change.arch_before} if change.arch_before else shown
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

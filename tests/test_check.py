@@ -42,7 +42,7 @@ def world(tmp_path: Path) -> World:
 
 def checked(world: World) -> Checked:
     with world.walk() as walk:
-        return checking.check(walk.config, walk.templates)
+        return checking.check(walk.config, walk.instruments.templates)
 
 
 def write(world: World, name: str, text: str) -> None:

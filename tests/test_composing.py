@@ -152,7 +152,7 @@ def test_a_changelog_names_stream_versions_and_title_and_says_what_it_lacks(worl
     with made.walk() as walk:
         release, both = compared(walk)
         commits = read_commits(both, history, walk.config)
-        changelog = compose_changelog(both, release, commits, (), walk.config, walk.templates)
+        changelog = compose_changelog(both, release, commits, (), walk.config, walk.instruments.templates)
 
     assert (changelog.project, changelog.stream, changelog.version, changelog.previous, changelog.major) == (
         "Composed OS",
@@ -188,4 +188,4 @@ def test_without_a_dated_tag_that_says_it_the_kernel_tells_the_systems_release(
     with world.walk() as walk:
         release, both = compared(walk)
         commits = read_commits(both, History(), walk.config)
-        assert compose_changelog(both, release, commits, (), walk.config, walk.templates).major == major
+        assert compose_changelog(both, release, commits, (), walk.config, walk.instruments.templates).major == major

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from relman.documents.contents import contents_bytes, contents_from_bytes
 from relman.documents.holds import holds_bytes, holds_from_bytes
 from relman.documents.reading import read_json
+from relman.documents.receipts import receipt_document
 from relman.documents.record import (
-    receipt_document,
     record_bytes,
     record_document,
     record_from_bytes,

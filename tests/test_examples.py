@@ -15,6 +15,7 @@ from types import MappingProxyType
 import pytest
 
 from relman import config as configuration
+from relman import standing
 from relman.demo.source import make_source
 from relman.model.changelog import Changelog
 from relman.model.diff import ChangeKind
@@ -60,7 +61,7 @@ def notes(world: World, stream: str) -> tuple[Release, Changelog, str]:
     with world.walk() as walk:
         release = walk.resolve(walk.config.stream(stream))
         changelog = walk.compose(walk.inspect(pairs_of_release(release)), release)
-        return release, changelog, walk.renderer(changelog, release.id).notes("markdown")
+        return release, changelog, walk.instruments.renderer(changelog, release.id).notes("markdown")
 
 
 def names(release: Release) -> dict[str, tuple[str, str | None]]:
@@ -156,7 +157,7 @@ def test_one_line_beside_a_checkout_is_enough_for_the_state_and_for_notes(tmp_pa
 
     release, changelog, text = notes(world, "stable")
     with world.walk() as walk:
-        states = {name: walk.state(stream) for name, stream in walk.config.streams.items()}
+        states = {name: standing.stream_state(walk, stream) for name, stream in walk.config.streams.items()}
 
     assert (release.version, release.previous) == ("stable-20260819.1", "stable-20260812")
     assert [(m.label, m.before, m.after) for m in changelog.majors] == [("KDE", ("6.7.3-1.fc44",), ("6.7.4-1.fc44",))]

@@ -10,6 +10,7 @@ import click
 import pytest
 from markdown_it import MarkdownIt
 
+from relman import standing
 from relman.cli.gates import gate_lines, gate_markdown, left
 from relman.manager import Plugins
 from relman.model.gates import GateResult, Override, OverrideRequest, State
@@ -156,14 +157,14 @@ def world(tmp_path: Path) -> World:
 
 def stalled(world: World, stream: str, days: int) -> list[str]:
     with world.walk(now=MONDAY + timedelta(days=days)) as walk:
-        walk.observe([walk.config.stream("testing"), walk.config.stream("stable")])
+        standing.observe(walk, [walk.config.stream("testing"), walk.config.stream("stable")])
     with world.walk(now=MONDAY + timedelta(days=days)) as walk:
-        return [one.message for one in walk.state(walk.config.stream(stream)).stalled]
+        return [one.message for one in standing.stream_state(walk, walk.config.stream(stream)).stalled]
 
 
 def test_status_says_when_a_gate_has_not_opened_for_longer_than_the_rhythm(world: World) -> None:
     with world.walk(now=MONDAY - timedelta(days=1)) as walk:
-        walk.observe([walk.config.stream("testing"), walk.config.stream("stable")])
+        standing.observe(walk, [walk.config.stream("testing"), walk.config.stream("stable")])
 
     assert stalled(world, "stable", 1) == []
     assert stalled(world, "stable", 7)[0] == (
@@ -174,7 +175,7 @@ def test_status_says_when_a_gate_has_not_opened_for_longer_than_the_rhythm(world
 
 def test_status_says_when_the_source_has_not_moved(world: World) -> None:
     with world.walk(now=MONDAY - timedelta(days=1)) as walk:
-        walk.observe([walk.config.stream("testing"), walk.config.stream("stable")])
+        standing.observe(walk, [walk.config.stream("testing"), walk.config.stream("stable")])
 
     assert stalled(world, "testing", 4) == ["`os` has not moved for 5 d; expected is 3 d"]
     assert stalled(world, "stable", 4) == ["`os` has not moved for 5 d; expected is 3 d"]

@@ -30,7 +30,7 @@ def section(world: World, stream: str = "stable") -> Section | None:
     with world.walk() as walk:
         release = walk.resolve(walk.config.stream(stream))
         changelog = walk.compose(walk.inspect(pairs_of_release(release)), release)
-        assert problems(walk.renderer(changelog, release.id).notes("markdown")) == ()
+        assert problems(walk.instruments.renderer(changelog, release.id).notes("markdown")) == ()
     return next((each for each in changelog.sections if each.id == "get"), None)
 
 

@@ -87,8 +87,8 @@ def test_the_file_stands_for_the_candidate_and_is_recorded(world: World) -> None
 def test_a_diff_says_that_its_list_was_given(world: World) -> None:
     with world.walk() as walk:
         release = walk.resolve(walk.config.stream("stable"))
-        walk.stand_in(GIVEN, release, walk.comparer)
-        one, two = (compared.diff for compared in walk.comparer.compare(pairs_of_release(release)))
+        walk.stand_in(GIVEN, release, walk.instruments.comparer)
+        one, two = (compared.diff for compared in walk.instruments.comparer.compare(pairs_of_release(release)))
 
     assert one is not None
     assert two is not None
@@ -155,9 +155,11 @@ def test_only_a_list_that_was_given_by_hand_may_be_missing_then(world: World) ->
     with world.walk() as walk:
         pairs = pairs_of_release(walk.resolve(walk.config.stream("stable")))
 
-        assert [c.name for c in walk.notes_comparer.compare(pairs, optional=[("os", LINUX_AMD64)])] == ["os-dx"]
+        assert [c.name for c in walk.instruments.notes_comparer.compare(pairs, optional=[("os", LINUX_AMD64)])] == [
+            "os-dx"
+        ]
         with pytest.raises(Malformed, match="no source serves"):
-            walk.notes_comparer.compare(pairs, optional=[("os-dx", LINUX_AMD64)])
+            walk.instruments.notes_comparer.compare(pairs, optional=[("os-dx", LINUX_AMD64)])
 
 
 # --------------------------------------------------------------------------------------------- what is checked

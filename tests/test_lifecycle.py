@@ -211,7 +211,7 @@ def test_the_next_release_follows_the_record_even_where_the_registry_lost_its_im
 
     with world.walk() as walk:
         release = walk.resolve(walk.config.stream("stable"))
-        compared = walk.comparer.compare(())
+        compared = walk.instruments.comparer.compare(())
         plan = walk.plan(walk.config.stream("stable"))
 
     assert compared == ()

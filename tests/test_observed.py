@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relman import standing
 from relman.documents.observed import observations_from, observed_lines
 from relman.errors import Malformed, Passing
 from relman.ledger import FolderLedger
@@ -58,7 +59,7 @@ def world(tmp_path: Path) -> World:
 
 def observe(world: World, hours: float = 0) -> Observed:
     with world.walk(now=MONDAY + hours * HOUR) as walk:
-        return walk.observe(tuple(walk.config.streams.values()))
+        return standing.observe(walk, tuple(walk.config.streams.values()))
 
 
 def file(world: World) -> Path:
@@ -345,7 +346,7 @@ def test_a_stream_that_was_observed_says_since_when_it_holds_what_it_holds(world
     observe(world)
 
     with world.walk(now=MONDAY + 5 * HOUR) as walk:
-        state = walk.state(walk.config.stream("testing"))
+        state = standing.stream_state(walk, walk.config.stream("testing"))
 
     assert [variant.since for variant in state.variants] == [MONDAY, None]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click import unstyle
 
+from relman import afterwards
 from relman.cli.posts import in_plan, size, whole
 from relman.config import ChannelTable
 from relman.documents.plan import plan_bytes, plan_from_bytes
@@ -167,11 +168,11 @@ def test_posts_on_what_was_tested_are_told_where_that_was_announced(world: World
             release = walk.instruments.resolver.pinned(plan)
             records = walk.ledger.records("testing")
             earlier = _followed_up(walk, release, records)
-            with walk.announcer(records[0], first, lambda action, receipt: None) as announcer:
-                _, posts = walk.posts(records[0], (Stage.ANNOUNCE,), ("feed",), new=False)
+            with afterwards.announcer(walk, records[0], first, lambda action, receipt: None) as announcer:
+                _, posts = afterwards.posts(walk, records[0], (Stage.ANNOUNCE,), ("feed",), new=False)
                 announcer.withdraw(posts[0])
             later = _followed_up(walk, release, walk.ledger.records("testing"))
-            walk.yank(records[0], "eats files", by="ada")
+            afterwards.yank(walk, records[0], "eats files", by="ada")
             none = _followed_up(walk, release, walk.ledger.records("testing"))
 
     assert {name: receipt.state for name, receipt in earlier.items()} == {

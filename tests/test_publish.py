@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from relman import standing
 from relman.errors import ConfigError
 from relman.hookspecs import ActionsContext
 from relman.model.changelog import Changelog, Section
@@ -453,7 +454,7 @@ def test_the_audit_sees_what_was_edited_by_hand(world: World, server: GitHub) ->
     server.releases[0]["body"] += "and more"
 
     with world.walk() as walk:
-        found = walk.audit([walk.config.stream("stable")], last=None).all_findings
+        found = standing.audit(walk, [walk.config.stream("stable")], last=None).all_findings
 
     assert [one.message for one in found if one.code == "edited"] == [
         f"what `github:github` published of `{plan.version}` is not what was posted: "

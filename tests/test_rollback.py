@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from relman import afterwards, returning, standing
 from relman.documents.changelog import changelog_bytes
 from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
 from relman.errors import (
@@ -133,7 +134,7 @@ def quietly(action: Action, receipt: Receipt) -> None:
 def rollback(world: World, to: str | None = None, *, reason: str | None = None) -> Plan | None:
     world.now += timedelta(hours=1)
     with world.walk() as walk:
-        return walk.plan_rollback(walk.config.stream("stable"), to=to, reason=reason, by="ada")
+        return returning.plan_rollback(walk, walk.config.stream("stable"), to=to, reason=reason, by="ada")
 
 
 def way_back(world: World, to: str | None = None, *, reason: str | None = None) -> Plan:
@@ -231,7 +232,7 @@ def test_a_rollback_holds_the_stream_until_it_is_let_go(world: World) -> None:
 
     with world.walk() as walk:
         plan = walk.plan(walk.config.stream("stable"))
-        state = walk.state(walk.config.stream("stable"))
+        state = standing.stream_state(walk, walk.config.stream("stable"))
         with pytest.raises(GateClosed) as caught:
             walk.apply(plan, quietly)
 
@@ -337,7 +338,7 @@ def test_a_release_whose_announcement_is_open_can_be_taken_back(world: World) ->
 
 def test_with_a_clock_that_stands_still_the_rollback_is_still_the_newest_record(world: World) -> None:
     with world.walk() as walk:
-        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada")
+        plan = returning.plan_rollback(walk, walk.config.stream("stable"), by="ada")
         assert plan is not None
         record, _ = walk.apply(plan, quietly)
 
@@ -349,7 +350,7 @@ def test_with_a_clock_that_stands_still_the_rollback_is_still_the_newest_record(
 
 def test_a_stream_that_is_built_in_place_says_who_writes_its_tag(world: World) -> None:
     with world.walk() as walk, pytest.raises(UsageError, match="stream `testing` is built in place: its builds write"):
-        walk.plan_rollback(walk.config.stream("testing"), by="ada")
+        returning.plan_rollback(walk, walk.config.stream("testing"), by="ada")
 
 
 def test_without_an_earlier_release_there_is_no_way_back(world: World) -> None:
@@ -357,7 +358,7 @@ def test_without_an_earlier_release_there_is_no_way_back(world: World) -> None:
     with pytest.raises(NotFound, match="stream `stable` has no record `stable-20250101`"):
         rollback(world, "stable-20250101")
     with world.walk() as walk:
-        walk.yank(world.ledger.record(A), "worse", by="ada")
+        afterwards.yank(walk, world.ledger.record(A), "worse", by="ada")
     with pytest.raises(NotFound, match="there is no finished release of `stable` with digests before"):
         rollback(world)
 
@@ -371,7 +372,7 @@ def test_a_release_without_one_of_the_variants_is_no_way_back(world: World) -> N
 
 def test_an_image_that_is_gone_or_hollow_is_no_way_back(world: World) -> None:
     with world.walk() as walk:
-        image = walk.look(world.reference(f"os:{B}"))
+        image = walk.instruments.look(world.reference(f"os:{B}"))
     failing(world).gone = {image.platforms[0].layers[0].digest}
 
     with pytest.raises(NotFound, match=f"`os` of `{B}` cannot be gone back to: `.*` has no blob"):
@@ -413,7 +414,7 @@ def test_a_stale_rollback_writes_nothing(world: World) -> None:
 def test_a_release_that_was_yanked_meanwhile_is_not_gone_back_to(world: World) -> None:
     plan = way_back(world)
     with world.walk() as walk:
-        walk.yank(world.ledger.record(B), "worse", by="ada")
+        afterwards.yank(walk, world.ledger.record(B), "worse", by="ada")
 
     with pytest.raises(StalePlan, match=f"`{B}` was yanked since the plan was made"):
         apply(world, plan)
@@ -524,12 +525,12 @@ def test_notes_of_a_rollback_say_the_same_in_every_format_and_fit_where_there_is
     world: World, format: str
 ) -> None:
     with world.walk() as walk:
-        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada", reason="<no> & sound")
+        plan = returning.plan_rollback(walk, walk.config.stream("stable"), by="ada", reason="<no> & sound")
         assert plan is not None
         images_of = ({"name": "os", "repository": "ghcr.io/acme/os", "digest": "sha256:" + "a" * 64},) * 30
         withdrawn = Withdrawn(C, B, "<no> & sound", "ada", images_of, ())
         said = told(plan.changelog, withdrawn)
-        renderer = RollbackRenderer(walk.templates, said, withdrawn, {"authors": False, "id": plan.id})
+        renderer = RollbackRenderer(walk.instruments.templates, said, withdrawn, {"authors": False, "id": plan.id})
 
     whole, short = renderer.notes(format), renderer.notes(format, limit=2100 if format == "html" else 400)
 
@@ -596,7 +597,7 @@ def test_the_audit_takes_a_rollback_for_no_fault(world: World) -> None:
     release(world, 4, "6.4")
 
     with world.walk() as walk:
-        found = walk.audit([walk.config.stream("stable")], last=None)
+        found = standing.audit(walk, [walk.config.stream("stable")], last=None)
 
     assert found.findings == ()
 
@@ -606,7 +607,7 @@ def test_the_audit_takes_a_rollback_for_no_fault(world: World) -> None:
 
 def yank(world: World, version: str, reason: str = "eats files", *, by: str = "ada") -> Record:
     with world.walk() as walk:
-        return walk.yank(walk.yankable(walk.config.stream("stable"), version), reason, by=by)
+        return afterwards.yank(walk, afterwards.yankable(walk, walk.config.stream("stable"), version), reason, by=by)
 
 
 def test_a_yank_marks_the_record_and_nothing_else(world: World) -> None:
@@ -639,7 +640,7 @@ def test_a_release_that_somebody_works_on_is_not_yanked(world: World) -> None:
     ours = next(record for record in world.ledger.records() if record.id == plan.id)
 
     with world.walk() as walk, pytest.raises(Locked):
-        walk.yank(ours, "eats files", by="ada")
+        afterwards.yank(walk, ours, "eats files", by="ada")
 
 
 def test_a_second_yank_changes_nothing(world: World) -> None:
@@ -664,15 +665,15 @@ def test_a_yanked_release_that_the_stream_holds_is_named_and_taken_back(world: W
 
     with world.walk() as walk:
         stream = walk.config.stream("stable")
-        assert walk.holding(stream, record) == NAMES
-        state = walk.state(stream)
+        assert afterwards.holding(walk, stream, record) == NAMES
+        state = standing.stream_state(walk, stream)
     assert (state.yanked, state.released and state.released.version) == (record, B)
     apply(world, way_back(world))
 
     assert tags(world) == images(world, B)
     assert states(world) == {f"{B}*": "finished", C: "yanked", B: "finished", A: "finished"}
     with world.walk() as walk:
-        assert walk.state(stream).yanked is None
+        assert standing.stream_state(walk, stream).yanked is None
 
 
 def test_what_a_rollback_went_to_and_was_yanked_then_is_taken_back_by_the_same_command(world: World) -> None:
@@ -762,9 +763,9 @@ def test_a_hold_names_a_variant_that_is_there_and_a_reason(world: World) -> None
     with world.walk() as walk:
         stream = walk.config.stream("stable")
         with pytest.raises(UsageError, match="there is no variant `kde`"):
-            walk.held_by(stream, "kde", "x", by="ada")
+            afterwards.held_by(walk, stream, "kde", "x", by="ada")
         with pytest.raises(UsageError, match="a hold needs a reason"):
-            walk.held_by(stream, None, "  ", by="ada")
+            afterwards.held_by(walk, stream, None, "  ", by="ada")
 
 
 def test_a_held_variant_keeps_the_whole_release_out(world: World) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from relman import afterwards
 from relman.errors import ConfigError, Malformed, RelmanError, Unequipped
 from relman.lifecycle import configure
 from relman.model.signature import SigningMode, StatementSigning
@@ -255,16 +256,16 @@ def test_a_signed_statement_is_attached_once_and_read_back(world: World, monkeyp
 
     assert len(world.memory.writes) == writes
     with world.walk() as walk:
-        said = json.loads(walk.signed_statement(record, "os", PublicKey(public(P256))))
-        assert base64.b64decode(said["payload"]) == walk.statement(record, "os")
+        said = json.loads(afterwards.signed_statement(walk, record, "os", PublicKey(public(P256))))
+        assert base64.b64decode(said["payload"]) == afterwards.promotion_statement(walk, record, "os")
         with pytest.raises(Malformed, match="signed with another key, or was changed"):
-            walk.signed_statement(record, "os", PublicKey(public(RSA)))
+            afterwards.signed_statement(walk, record, "os", PublicKey(public(RSA)))
     assert "signed with the key of [record]" in _described(world, plan)
 
 
 def _described(world: World, plan: Any) -> str:
     with world.walk() as walk:
-        return "\n".join(walk.describe(action) for action in plan.actions)
+        return "\n".join(walk.hands.describe(action) for action in plan.actions)
 
 
 def test_a_statement_of_another_release_or_image_is_none_of_this_one(
@@ -276,7 +277,7 @@ def test_a_statement_of_another_release_or_image_is_none_of_this_one(
     record = apply(world, planned(world))
 
     with world.walk() as walk, pytest.raises(RelmanError, match="it is about another release"):
-        walk.signed_statement(replace(record, id="f" * 16), "os", PublicKey(public(P256)))
+        afterwards.signed_statement(walk, replace(record, id="f" * 16), "os", PublicKey(public(P256)))
 
 
 def test_a_key_that_is_taken_out_of_the_configuration_later_leaves_the_statement_open(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from relman import standing
 from relman.model.record import RecordState
 from relman.model.state import StreamState, VariantState, age
 from relman.testing import MemoryRegistry
@@ -39,7 +40,7 @@ def world(tmp_path: Path) -> World:
 
 def state(world: World, stream: str = "stable") -> StreamState:
     with world.walk() as walk:
-        return walk.state(walk.config.stream(stream))
+        return standing.stream_state(walk, walk.config.stream(stream))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from relman import __version__
+from relman import __version__, afterwards, returning
 from relman.errors import NotFound
 from relman.model.gates import OverrideRequest
 from relman.model.oci import Descriptor, Digest
@@ -157,7 +157,7 @@ def test_a_run_that_was_killed_before_it_attached_is_finished_with_the_same_word
 
     (referrer,) = statements(world)
     with world.walk() as walk:
-        assert walk.statement(record, "os") == text(world, referrer)
+        assert afterwards.promotion_statement(walk, record, "os") == text(world, referrer)
     assert record.state is RecordState.FINISHED
 
 
@@ -208,11 +208,11 @@ def test_without_the_configuration_nothing_is_attached_and_the_statement_can_sti
     record = apply(world, planned(world))
 
     with world.walk() as walk:
-        said = json.loads(walk.statement(record, "os"))
+        said = json.loads(afterwards.promotion_statement(walk, record, "os"))
         with pytest.raises(NotFound, match=f"`{VERSION}` has no variant `kde`"):
-            walk.statement(record, "kde")
+            afterwards.promotion_statement(walk, record, "kde")
         with pytest.raises(NotFound, match="was not promoted"):
-            walk.statement(replace(record, receipts=()), "os")
+            afterwards.promotion_statement(walk, replace(record, receipts=()), "os")
     assert (statements(world), said["predicate"]["verificationResult"]) == ([], "PASSED")
 
 
@@ -224,10 +224,10 @@ def test_a_rollback_is_stated_too(world: World) -> None:
         walk.apply(walk.plan(walk.config.stream("stable")), lambda action, receipt: None)
     world.now += timedelta(days=1)
     with world.walk() as walk:
-        plan = walk.plan_rollback(walk.config.stream("stable"), by="ada", reason="no sound")
+        plan = returning.plan_rollback(walk, walk.config.stream("stable"), by="ada", reason="no sound")
         assert plan is not None
         record, _ = walk.apply(plan, lambda action, receipt: None)
-        said = json.loads(walk.statement(record, "os"))["predicate"]["urn:relman:promotion/1"]
+        said = json.loads(afterwards.promotion_statement(walk, record, "os"))["predicate"]["urn:relman:promotion/1"]
 
     assert plan.rollback is not None
     assert said["rollback"] == {"of": plan.rollback.of, "to": plan.rollback.to, "reason": "no sound", "by": "ada"}

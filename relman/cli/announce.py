@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from relman import afterwards
 from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import reporter
 from relman.cli.options import common_options
@@ -97,8 +98,8 @@ def _run(name: str, wish: _Wish) -> None:
         record = walk.ledger.record(name)
         corrects = wish.edit or wish.withdraw or wish.posted is not None or wish.skip
         with working(f"looking at {record.version}"):
-            plan, posts = walk.posts(
-                record, wish.stages, wish.channels, today=wish.edit, new=not corrects, note=wish.note
+            plan, posts = afterwards.posts(
+                walk, record, wish.stages, wish.channels, today=wish.edit, new=not corrects, note=wish.note
             )
         chosen = _chosen(wish, posts)
         if not chosen:
@@ -107,7 +108,7 @@ def _run(name: str, wish: _Wish) -> None:
         click.echo("\n".join(_shown(walk, wish, chosen)))
         if not agreed(wish.yes, f"{_QUESTIONS[_verb(wish)]} {record.version}?"):
             return
-        with walk.announcer(record, plan, reporter(walk)) as announcer:
+        with afterwards.announcer(walk, record, plan, reporter(walk)) as announcer:
             failed = _acted(announcer, wish, chosen)
         _conclude(record, wish, announcer, failed)
 
@@ -158,7 +159,7 @@ def _shown(walk: Lifecycle, wish: _Wish, posts: Sequence[Post]) -> list[str]:
     for post in posts:
         where = f" ({post.receipt.url})" if post.receipt and post.receipt.url else ""
         state = f", {post.receipt.state}: {post.receipt.detail}" if post.receipt and not post.receipt.stands else ""
-        lines.append(printable(f"{walk.describe(post.now or post.planned)}{where}{state}"))
+        lines.append(printable(f"{walk.hands.describe(post.now or post.planned)}{where}{state}"))
         if wish.edit and post.now:
             lines += _difference(post)
     return lines

@@ -9,7 +9,7 @@ import click
 
 from relman.cli import github
 from relman.cli.app import lifecycle, say, working
-from relman.cli.options import common_options
+from relman.cli.options import common_options, override_options
 from relman.cli.output import read_note
 from relman.cli.plan import explain, explain_markdown, overrides_of, read_plan
 from relman.cli.sboms import parse_sboms, sbom_option
@@ -47,15 +47,7 @@ def apply(plan_file: str) -> None:
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
 @sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
-@click.option(
-    "--override",
-    "gates",
-    multiple=True,
-    metavar="GATE",
-    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
-)
-@click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
-@click.option("--until", metavar="TIME", help="When the overrides end.")
+@override_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where there is nothing to do.")
 @common_options
@@ -144,7 +136,7 @@ def reporter(walk: Lifecycle) -> Callable[[Action, Receipt], None]:
         mark, colour = _MARKS[receipt.state]
         state = "" if receipt.state is ReceiptState.DONE else f"  {receipt.state}"
         detail = f": {receipt.detail}" if receipt.detail else ""
-        say(f"{click.style(mark, fg=colour)} {walk.describe(action)}{state}{detail}")
+        say(f"{click.style(mark, fg=colour)} {walk.hands.describe(action)}{state}{detail}")
 
     return report
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from relman import standing
 from relman.cli.app import lifecycle, working
 from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, printable, wrapped
@@ -42,7 +43,7 @@ def audit(stream: str | None, last: int, everything: bool, format_: str) -> int:
     with lifecycle(needs_config=True) as walk:
         chosen = [walk.config.stream(stream)] if stream else list(walk.config.streams.values())
         with working("comparing registry and records"):
-            found = walk.audit(chosen, last=None if everything else last)
+            found = standing.audit(walk, chosen, last=None if everything else last)
         now = walk.clock()
     if format_ == "json":
         document(audit_document(walk.config.project, found, now))

@@ -68,7 +68,7 @@ def changelog(
         else:
             asked = _Asked(since, to, wanted, introduction, given)
             made, id, changed = _of_stream(walk, walk.config.stream(stream), asked)
-        renderer = walk.renderer(made, id)
+        renderer = walk.instruments.renderer(made, id)
         notes = renderer.notes(format_, limit=limit, full=full)
         write(_with_banner(walk, id if to else None, notes, format_), output)
         if format_ == "markdown":
@@ -125,7 +125,7 @@ def _of_images(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
         if asked.to:
             release = walk.published(stream, asked.to, since=asked.since)
         else:
-            ahead = None if asked.given else walk.ahead(walk.notes_comparer, asked.platforms)
+            ahead = None if asked.given else walk.ahead(walk.instruments.notes_comparer, asked.platforms)
             release = walk.resolve(stream, since=asked.since, ahead=ahead)
         for sentence in release.assumed:
             say(f"note: {sentence}")
@@ -162,7 +162,7 @@ def _with_banner(walk: Lifecycle, id: str | None, notes: str, format_: str) -> s
 
 
 def _of_two(walk: Lifecycle, before: str, after: str, platforms: tuple[Platform, ...]) -> tuple[Pair, ...]:
-    one, two = walk.look(image(before, walk)), walk.look(image(after, walk))
+    one, two = walk.instruments.look(image(before, walk)), walk.instruments.look(image(after, walk))
     return pairs_of_images(one, two, platforms or walk.config.platforms)
 
 

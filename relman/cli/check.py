@@ -40,7 +40,7 @@ def check(format_: str) -> int:
 def _checked() -> Checked:
     try:
         with lifecycle(needs_config=True) as walk:
-            found = checking.check(walk.config, walk.templates)
+            found = checking.check(walk.config, walk.instruments.templates)
             posts = walk.rehearse()
             told = {(fault.file, fault.message) for fault in found.faults}
             new = tuple(fault for fault in posts if (fault.file, fault.message) not in told)

@@ -108,11 +108,11 @@ def _in_reach(reference: Reference) -> Iterator[Reference]:
 
 def _read(walk: Lifecycle, reference: Reference, wanted: tuple[Platform, ...]) -> tuple[Reference, Contents]:
     if reference.repository.transport in _FILES:
-        return reference, walk.comparer.inspector.contents(reference, None)
-    looked = walk.look(reference)
+        return reference, walk.instruments.comparer.inspector.contents(reference, None)
+    looked = walk.instruments.look(reference)
     platform = wanted[0] if wanted else LINUX_AMD64
     part = looked.on(platform) or (None if wanted else looked.platforms[0])
     if part is None:
         there = ", ".join(str(p.platform) for p in looked.platforms)
         raise NotFound(f"`{looked.reference}` is not there for {platform}", hint=f"it is for {there}")
-    return looked.reference, walk.comparer.inspector.contents(looked.reference, part)
+    return looked.reference, walk.instruments.comparer.inspector.contents(looked.reference, part)

@@ -73,7 +73,7 @@ def diff(
     flags: Mapping[Detail, bool] = {"changelogs": changelogs, "security": security, "files": files}
     asked = [detail for detail, flag in flags.items() if flag]
     with lifecycle(needs_config=stream is not None) as walk, working("reading what is in the images"):
-        comparer = walk.comparer_of(frozenset(_NEEDS[detail] for detail in asked), richest=True)
+        comparer = walk.instruments.comparer_of(frozenset(_NEEDS[detail] for detail in asked), richest=True)
         if stream is not None:
             found = _of_stream(walk, comparer, stream, since, wanted, given)
         else:
@@ -123,7 +123,7 @@ def _of_two(
     files = [reference for reference in (one, two) if reference.repository.transport in _FILES]
     if not files:
         wanted = platforms or walk.config.platforms
-        earlier, later = in_parallel(walk.look, (one, two))
+        earlier, later = in_parallel(walk.instruments.look, (one, two))
         pairs = pairs_of_images(earlier, later, wanted)
         return tuple((compared.diff, compared.details) for compared in comparer.compare(pairs) if compared.diff)
     if len(platforms) > 1:
@@ -133,7 +133,7 @@ def _of_two(
         if reference in files:
             sides.append((reference, None))
         else:
-            found = walk.look(reference)
+            found = walk.instruments.look(reference)
             part = found.on(platforms[0]) if platforms else found.platforms[0]
             if part is None or (not platforms and len(found.platforms) > 1):
                 there = ", ".join(str(p.platform) for p in found.platforms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from relman import afterwards
 from relman.cli.app import lifecycle, say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable
@@ -24,7 +25,7 @@ def hold(stream: str, variant: str | None, reason: str, yes: bool, format_: str)
     require_somebody(yes)
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
-        made = walk.held_by(chosen, variant, said(reason), by=walk.person())
+        made = afterwards.held_by(walk, chosen, variant, said(reason), by=walk.person())
         say(f"would hold {_line(made)}")
         if not agreed(yes, f"Hold {made.what}?"):
             return

@@ -30,8 +30,8 @@ def publish(
     """Attach the list of each platform to the image at ``source``, or to its copy at ``to``."""
     _somebody_to_ask(yes)
     _in_a_registry(source)
-    read = walk.look(source)
-    target = walk.look(to) if to else read
+    read = walk.instruments.look(source)
+    target = walk.instruments.look(to) if to else read
     parts = _chosen(target, wanted)
     lists = {part.platform: _firsthand(walk, read, _twin(read, part, target)) for part in parts}
     made = publishing.publications(walk.registry, target, lists, now=walk.clock())
@@ -76,7 +76,7 @@ def embed(
     _in_a_registry(source)
     if wanted:
         raise UsageError("`--embed` puts a list into every platform's image: leave out `--platform`")
-    image = walk.look(source)
+    image = walk.instruments.look(source)
     repository = image.reference.repository
     if tag is not None:
         _check_tag(image, tag)
@@ -118,7 +118,7 @@ def embed(
 
 
 def _firsthand(walk: Lifecycle, image: Image, part: PlatformImage) -> Contents:
-    found = walk.firsthand.contents(image.reference, part)
+    found = walk.instruments.firsthand.contents(image.reference, part)
     if not found.capabilities >= EXACT:
         raise RelmanError(
             f"what `{found.source}` says of `{image.reference}` ({part.platform}) is an approximation, and no list "

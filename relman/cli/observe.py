@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from relman import standing
 from relman.cli.app import lifecycle, say, working
 from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, table
@@ -26,7 +27,7 @@ def observe(stream: str | None, format_: str) -> None:
     with lifecycle(needs_config=True) as walk:
         chosen = [walk.config.stream(stream)] if stream else list(walk.config.streams.values())
         with working("looking at the registry"):
-            observed = walk.observe(chosen)
+            observed = standing.observe(walk, chosen)
         now = walk.clock()
     for note in observed.notes:
         say(f"note: {note}")

@@ -144,21 +144,20 @@ def common_options(command: F) -> F:
     return command
 
 
+override_option = click.option(
+    "--override",
+    "gates",
+    multiple=True,
+    metavar="GATE",
+    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
+)
+until_option = click.option("--until", metavar="TIME", help="When the overrides end.")
+
+
 def override_options(command: F) -> F:
     """`--override`, with who says why and for how long."""
-    for option in (
-        click.option("--until", metavar="TIME", help="When the overrides end."),
-        click.option("--reason", metavar="TEXT", help="Why the gates are overridden."),
-        click.option(
-            "--override",
-            "gates",
-            multiple=True,
-            metavar="GATE[/CODE[/VARIANT]]",
-            help="Let the release through what this gate says now.",
-        ),
-    ):
-        command = option(command)
-    return command
+    reason = click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
+    return override_option(reason(until_option(command)))
 
 
 def format_option(*formats: str, default: str = "text") -> Callable[[F], F]:

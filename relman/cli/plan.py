@@ -11,7 +11,7 @@ import click
 from relman.cli import github, posts
 from relman.cli.app import lifecycle, say, working
 from relman.cli.gates import gate_lines, gate_markdown
-from relman.cli.options import common_options, format_option, parse_time
+from relman.cli.options import common_options, format_option, override_options, parse_time
 from relman.cli.output import counted, document, printable, read_note, table, write
 from relman.cli.person import said
 from relman.cli.sboms import parse_sboms, sbom_option
@@ -29,15 +29,7 @@ from relman.model.release import release_marker
 @click.option("--from", "since", metavar="V", help="Another predecessor, by its version.")
 @sbom_option
 @click.option("--note", metavar="FILE", help="A handwritten introduction in Markdown; `-` for stdin.")
-@click.option(
-    "--override",
-    "gates",
-    multiple=True,
-    metavar="GATE",
-    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
-)
-@click.option("--reason", metavar="TEXT", help="Why the gates are overridden.")
-@click.option("--until", metavar="TIME", help="When the overrides end.")
+@override_options
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 3 where there is nothing to do.")
 @format_option("text", "markdown", "json")
 @common_options
@@ -168,7 +160,7 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
         for action in plan.actions:
-            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.describe(action)}{posts.size(action)}")
+            lines.append(f"  {Stage(action.stage).name.lower():<9}{walk.hands.describe(action)}{posts.size(action)}")
     if able := walk.abilities(plan) if plan.actions and probe else ():
         lines += ["", _bold("how")]
         for ability in able:
@@ -196,7 +188,7 @@ def explain_markdown(plan: Plan, walk: Lifecycle) -> str:
         lines += ["", *(f"- {sentence(line)}" for line in plan.assumed)]
     if plan.actions:
         writes = [
-            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.describe(action)))}"
+            f"1. {Stage(action.stage).name.lower()}: {sentence(printable(walk.hands.describe(action)))}"
             for action in plan.actions
         ]
         what = counted(len(writes), "write")

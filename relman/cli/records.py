@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from relman import afterwards
 from relman.cli.app import lifecycle
 from relman.cli.options import common_options, format_option
 from relman.cli.output import counted, document, printable, table
@@ -59,9 +60,9 @@ def show(record_name: str, statement: str | None, key: str | None, format_: str)
     with lifecycle(needs_config=True) as walk:
         record = walk.ledger.record(record_name)
         if statement and key:
-            stated: bytes | None = walk.signed_statement(record, statement, public_key(key))
+            stated: bytes | None = afterwards.signed_statement(walk, record, statement, public_key(key))
         else:
-            stated = walk.statement(record, statement) if statement else None
+            stated = afterwards.promotion_statement(walk, record, statement) if statement else None
     if stated is not None:
         click.echo(stated.decode(), nl=False)
     elif format_ == "json":

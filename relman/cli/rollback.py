@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from relman import returning
 from relman.cli.app import lifecycle, say, working
 from relman.cli.apply import carry_out
-from relman.cli.options import common_options
+from relman.cli.options import common_options, override_option, until_option
 from relman.cli.output import write
 from relman.cli.person import agreed, require_somebody, said
 from relman.cli.plan import explain, overrides_of
@@ -21,14 +22,8 @@ from relman.walk.gating import explain as explain_gates
 @click.option("--to", metavar="V", help="The release to go back to, by version or id; else the one before.")
 @click.option("--reason", metavar="TEXT", help="Why; and, with --override, why the gates are overridden.")
 @click.option("-o", "--output", metavar="FILE", help="Save the plan for `relman apply`, and change nothing.")
-@click.option(
-    "--override",
-    "gates",
-    multiple=True,
-    metavar="GATE",
-    help="Let through what this gate says: GATE, GATE/CODE or GATE/CODE/VARIANT.",
-)
-@click.option("--until", metavar="TIME", help="When the overrides end.")
+@override_option
+@until_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @common_options
 def rollback(
@@ -42,7 +37,7 @@ def rollback(
 ) -> None:
     """Let STREAM hold an earlier release again, and hold it there until `relman unhold`.
 
-    Only the stream's own tags move; nothing is removed, published or announced.
+    Only the stream's own tags move; nothing is removed or published. Channels that announce are told.
     """
     if output is None:
         require_somebody(yes)
@@ -51,7 +46,7 @@ def rollback(
         overrides = overrides_of(gates, reason if gates else None, until, walk.person())
         why = (said(reason) or None) if reason else None
         with working(f"looking for the way back of {stream}"):
-            plan = walk.plan_rollback(chosen, to=to, reason=why, by=walk.person(), overrides=overrides)
+            plan = returning.plan_rollback(walk, chosen, to=to, reason=why, by=walk.person(), overrides=overrides)
         if plan is None:
             say(f"nothing to do: `{stream}` was rolled back already; `--to V` goes further")
             return

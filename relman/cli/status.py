@@ -6,6 +6,7 @@ from datetime import datetime
 
 import click
 
+from relman import standing
 from relman.cli.app import lifecycle, working
 from relman.cli.gates import gate_lines, gate_markdown
 from relman.cli.options import common_options, format_option
@@ -24,7 +25,7 @@ def status(stream: str | None, format_: str) -> None:
     with lifecycle(needs_config=True) as walk:
         chosen = [walk.config.stream(stream)] if stream else list(walk.config.streams.values())
         with working("looking at the registry"):
-            states = tuple(walk.state(one) for one in chosen)
+            states = tuple(standing.stream_state(walk, one) for one in chosen)
         now = walk.clock()
     if format_ == "json":
         document(status_document(walk.config.project, states, now))

@@ -50,10 +50,10 @@ def tags(image_name: str | None, stream: str | None, digests: bool, from_file: s
         else:
             assert repository
             with working("looking at the registry"):
-                listed = walk.reader.tags(repository)
+                listed = walk.instruments.reader.tags(repository)
                 if digests:
                     asked = [tag for tag in listed if readings_of(tag, [only] if only else streams, variants)]
-                    book = TagBook(walk.reader)
+                    book = TagBook(walk.instruments.reader)
                     answers = in_parallel(lambda tag: book.holds(repository.tag(tag)), asked)
                     held = dict(zip(asked, answers, strict=True))
         found = explain(listed, streams, variants, only=only, neighbours=neighbours, digests=held)

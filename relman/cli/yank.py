@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from relman import afterwards
 from relman.cli.app import lifecycle, say
 from relman.cli.options import common_options, format_option
 from relman.cli.output import document, printable
@@ -33,12 +34,12 @@ def yank(stream: str, version: str, reason: str, yes: bool, format_: str) -> Non
         raise UsageError("a yank needs a reason: readers of the notes have to know what is wrong")
     with lifecycle(needs_config=True) as walk:
         chosen = walk.config.stream(stream)
-        record = walk.yankable(chosen, version)
+        record = afterwards.yankable(walk, chosen, version)
         if record.state is not RecordState.YANKED:
             say(f"would mark {record.version} ({record.id}) of {chosen.name} as yanked: {printable(reason)}")
             if not agreed(yes, f"Yank {record.version}?"):
                 return
-        done = walk.yank(record, reason, by=walk.person())
+        done = afterwards.yank(walk, record, reason, by=walk.person())
         if format_ == "json":
             document(record_document(done))
         else:
@@ -65,7 +66,7 @@ def _say_what_was_posted(record: Record) -> None:
 def _say_where_it_is_held(walk: Lifecycle, stream: Stream, record: Record) -> None:
     """The yank stands, whatever the registry says now."""
     try:
-        variants = walk.holding(stream, record)
+        variants = afterwards.holding(walk, stream, record)
     except RelmanError as error:
         say(f"warning: whether `{stream.name}` holds it now could not be seen: {error.message}")
         return

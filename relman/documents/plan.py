@@ -8,18 +8,16 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from relman.documents.changelog import changelog_document, changelog_from_document
-from relman.documents.reading import PLAN_LIMIT, canonical, printable, read_json, validated
-from relman.documents.record import (
+from relman.documents.gates import (
     GateDocument,
     OverrideDocument,
-    RollbackDocument,
     gate_document,
     gate_from,
     override_document,
     override_from,
-    rollback_document,
-    rollback_from,
 )
+from relman.documents.reading import PLAN_LIMIT, canonical, printable, read_json, validated
+from relman.documents.record import RollbackDocument, rollback_document, rollback_from
 from relman.documents.values import (
     JsonObject,
     Name,

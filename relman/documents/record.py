@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from relman.documents.gates import (
+    GateDocument,
+    OverrideDocument,
+    gate_document,
+    gate_from,
+    override_document,
+    override_from,
+)
 from relman.documents.reading import canonical, printable, read_json, validated
-from relman.documents.values import JsonObject, Name, PlatformText, Time, one_of, parse_rfc3339, plain_object, rfc3339
+from relman.documents.receipts import ReceiptDocument, receipt_document, receipt_from
+from relman.documents.values import Name, PlatformText, Time, bounded, one_of, parse_rfc3339, rfc3339
 from relman.errors import Malformed
-from relman.model.gates import GateResult, Override, State
 from relman.model.oci import Digest, Platform
 from relman.model.record import (
-    Correction,
     Imported,
     Lease,
-    Receipt,
-    ReceiptState,
     Record,
     RecordedEvidence,
     RecordedVariant,
@@ -26,14 +30,10 @@ from relman.model.record import (
     Withdrawal,
 )
 from relman.model.rollback import Rollback
-from relman.redaction import redact
 
 RECORD_SCHEMA: Final = "relman.record/1"
 RECORD_LIMIT = 16 * 1024 * 1024
 """The largest record that is read, in bytes: a thousand times what a release of ten variants needs."""
-
-
-_LONGEST = 4096
 
 
 class EvidenceDocument(TypedDict):
@@ -56,65 +56,6 @@ class RecordedVariantDocument(TypedDict):
     revision: str | None
     contents: Digest | None
     evidence: NotRequired[list[EvidenceDocument]]
-
-
-class GateDocument(TypedDict):
-    """What a gate said of a digest; ``platform``, ``at`` and ``needs`` are there only where the gate named them.
-
-    ``code`` is there where it says more than the state; ``may_override`` where not everybody may who may release.
-    """
-
-    gate: Name
-    variant: Name
-    digest: Digest
-    state: Annotated[State, one_of(State)]
-    reason: str
-    evidence: JsonObject
-    platform: NotRequired[PlatformText]
-    at: NotRequired[Time]
-    code: NotRequired[str]
-    needs: NotRequired[str]
-    may_override: NotRequired[list[str]]
-
-
-class OverrideDocument(TypedDict):
-    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why."""
-
-    gate: Name
-    code: Name
-    variant: Name
-    digest: Digest
-    reason: str
-    by: str
-    until: Time
-
-
-class CorrectionDocument(TypedDict):
-    """Who changed or took back a post; ``sha256``, of an edit, is the hash of what it made of the action's payload."""
-
-    at: Time
-    by: str
-    sha256: NotRequired[str]
-
-
-class ReceiptDocument(TypedDict):
-    """What came of an action; ``detail`` is there only where there is something to say.
-
-    ``edited`` and ``withdrawn`` are there where the post was corrected or taken back, ``by`` where a person said what
-    came of it.
-    """
-
-    key: Name
-    action: Name
-    state: Annotated[ReceiptState, one_of(ReceiptState)]
-    at: Time
-    remote_id: str | None
-    url: str | None
-    sha256: str | None
-    detail: NotRequired[str]
-    edited: NotRequired[CorrectionDocument]
-    withdrawn: NotRequired[CorrectionDocument]
-    by: NotRequired[str]
 
 
 class LeaseDocument(TypedDict):
@@ -186,7 +127,6 @@ class RecordDocument(TypedDict):
 
 
 _RECORD = TypeAdapter(RecordDocument)
-_RECEIPT = TypeAdapter(ReceiptDocument)
 
 
 def record_document(record: Record) -> RecordDocument:
@@ -240,7 +180,7 @@ def _variant_document(variant: RecordedVariant) -> RecordedVariantDocument:
     )
     if variant.evidence is not None:
         document["evidence"] = [
-            EvidenceDocument(subject=one.subject, digest=one.digest, kind=_bounded(one.kind), tag=one.tag)
+            EvidenceDocument(subject=one.subject, digest=one.digest, kind=bounded(one.kind), tag=one.tag)
             for one in variant.evidence
         ]
     return document
@@ -299,7 +239,7 @@ def _record(read: RecordDocument) -> Record:
         variants=tuple(map(_variant, read["variants"])),
         gates=tuple(gate_from(gate) for gate in read["gates"]),
         overrides=tuple(map(override_from, read["overrides"])),
-        receipts=tuple(_receipt(receipt) for receipt in read["receipts"]),
+        receipts=tuple(receipt_from(receipt) for receipt in read["receipts"]),
         lease=Lease(lease["host"], lease["process"], lease["started"], parse_rfc3339(lease["until"]))
         if lease
         else None,
@@ -322,130 +262,3 @@ def rollback_document(rollback: Rollback) -> RollbackDocument:
 def rollback_from(read: RollbackDocument | None) -> Rollback | None:
     """What a validated document says of it."""
     return Rollback(read["of"], read["to"], read["reason"], read["by"]) if read else None
-
-
-def gate_document(gate: GateResult) -> GateDocument:
-    """A gate's answer as records and plans have it."""
-    document = GateDocument(
-        gate=gate.gate,
-        variant=gate.variant,
-        digest=gate.digest,
-        state=gate.state,
-        reason=gate.reason,
-        evidence=plain_object(gate.evidence),
-    )
-    if gate.platform is not None:
-        document["platform"] = str(gate.platform)
-    if gate.at is not None:
-        document["at"] = rfc3339(gate.at)
-    if gate.code not in ("", gate.state):
-        document["code"] = gate.code
-    if gate.needs is not None:
-        document["needs"] = gate.needs
-    if gate.may_override is not None:
-        document["may_override"] = list(gate.may_override)
-    return document
-
-
-def override_document(override: Override) -> OverrideDocument:
-    """An override as records and plans have it."""
-    return OverrideDocument(
-        gate=override.gate,
-        code=override.code,
-        variant=override.variant,
-        digest=override.digest,
-        reason=override.reason,
-        by=override.by,
-        until=rfc3339(override.until),
-    )
-
-
-def override_from(read: OverrideDocument) -> Override:
-    """The override that a validated document holds."""
-    return Override(
-        gate=read["gate"],
-        code=read["code"],
-        variant=read["variant"],
-        digest=read["digest"],
-        reason=read["reason"],
-        by=read["by"],
-        until=parse_rfc3339(read["until"]),
-    )
-
-
-def gate_from(read: GateDocument) -> GateResult:
-    """The answer that a validated document holds."""
-    platform, at = read.get("platform"), read.get("at")
-    return GateResult(
-        gate=read["gate"],
-        variant=read["variant"],
-        digest=read["digest"],
-        state=read["state"],
-        reason=read["reason"],
-        evidence=read["evidence"],
-        platform=Platform.parse(platform) if platform else None,
-        at=parse_rfc3339(at) if at else None,
-        code=read.get("code", ""),
-        needs=read.get("needs"),
-        may_override=tuple(read["may_override"]) if "may_override" in read else None,
-    )
-
-
-def receipt_document(receipt: Receipt) -> ReceiptDocument:
-    """A receipt as records and journals have it; what a service answered is cut where it is longer than any name."""
-    document = ReceiptDocument(
-        key=receipt.key,
-        action=receipt.action,
-        state=receipt.state,
-        at=rfc3339(receipt.at),
-        remote_id=None if receipt.remote_id is None else _bounded(receipt.remote_id),
-        url=None if receipt.url is None else _bounded(receipt.url),
-        sha256=receipt.sha256,
-    )
-    if receipt.detail is not None:  # the words of a service, which may repeat what it was sent
-        document["detail"] = _bounded(redact(receipt.detail))
-    if receipt.edited is not None:
-        document["edited"] = _correction_document(receipt.edited)
-    if receipt.withdrawn is not None:
-        document["withdrawn"] = _correction_document(receipt.withdrawn)
-    if receipt.by is not None:
-        document["by"] = _bounded(receipt.by)
-    return document
-
-
-def _correction_document(correction: Correction) -> CorrectionDocument:
-    document = CorrectionDocument(at=rfc3339(correction.at), by=_bounded(correction.by))
-    if correction.sha256 is not None:
-        document["sha256"] = correction.sha256
-    return document
-
-
-def _correction(read: CorrectionDocument | None) -> Correction | None:
-    return Correction(parse_rfc3339(read["at"]), read["by"], read.get("sha256")) if read else None
-
-
-def _bounded(text: str) -> str:
-    """``text`` short and writable: a service that answers with a megabyte must not cost the record."""
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return text.encode(errors="replace").decode()
-
-
-def receipt_from_document(document: Mapping[str, object]) -> Receipt:
-    """The receipt that ``document`` holds. Raises pydantic's `ValidationError`, a `ValueError`."""
-    return _receipt(_RECEIPT.validate_python(document, strict=True))
-
-
-def _receipt(read: ReceiptDocument) -> Receipt:
-    return Receipt(
-        key=read["key"],
-        action=read["action"],
-        state=read["state"],
-        at=parse_rfc3339(read["at"]),
-        remote_id=read["remote_id"],
-        url=read["url"],
-        sha256=read["sha256"],
-        detail=read.get("detail"),
-        edited=_correction(read.get("edited")),
-        withdrawn=_correction(read.get("withdrawn")),
-        by=read.get("by"),
-    )

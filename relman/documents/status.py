@@ -9,8 +9,8 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from relman.documents.audit import FindingDocument, finding_document
+from relman.documents.gates import GateDocument, gate_document
 from relman.documents.holds import HoldDocument, hold_document
-from relman.documents.record import GateDocument, gate_document
 from relman.documents.values import rfc3339
 from relman.model.state import StreamState
 

@@ -17,6 +17,7 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
 _DEPTH = 64
+_LONGEST = 4096
 
 
 def rfc3339(moment: datetime) -> str:
@@ -96,6 +97,12 @@ def _platform(text: str) -> str:
 def _reference(text: str) -> str:
     parse_reference(text)
     return text
+
+
+def bounded(text: str) -> str:
+    """``text`` short and writable: a service that answers with a megabyte must not cost the document."""
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text.encode(errors="replace").decode()
 
 
 def one_of(kind: type[StrEnum]) -> BeforeValidator:

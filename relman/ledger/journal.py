@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from relman.documents.reading import compact, printable, read_json
-from relman.documents.record import receipt_document, receipt_from_document
+from relman.documents.receipts import receipt_document, receipt_from_document
 from relman.documents.values import Name, Time, parse_rfc3339, rfc3339
 from relman.errors import Malformed
 from relman.ledger.disk import make_folder, read_file, remove_file, touching, write_file

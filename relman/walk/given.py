@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relman.errors import NotFound, UsageError
-from relman.model.oci import Platform, PlatformImage
+from relman.model.oci import Platform, PlatformImage, Reference, Repository, Transport
 from relman.model.release import Candidate, Release
+
+if TYPE_CHECKING:
+    from relman.walk.inspect import Inspector
+
+Given = Mapping[str, Mapping[Platform, str]]
+"""SBOMs that stand for candidates: files by variant and platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,16 @@ class StandIn:
 
     given: GivenSbom
     image: PlatformImage
+
+
+def stand_in(given: Sequence[GivenSbom], release: Release, inspector: Inspector) -> Given:
+    """Let ``inspector`` read the SBOMs in place of the images. Raises as `stand_ins`, and `Malformed`."""
+    found: dict[str, dict[Platform, str]] = {}
+    for one in stand_ins(given, release):
+        file = Reference(Repository(Transport.SBOM, "", str(Path(one.given.file).absolute())))
+        inspector.stand_in(file, one.given.file, one.image)
+        found.setdefault(one.given.variant, {})[one.image.platform] = one.given.file
+    return found
 
 
 def stand_ins(given: Sequence[GivenSbom], release: Release) -> tuple[StandIn, ...]:

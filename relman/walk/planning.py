@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -15,8 +15,9 @@ from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, o
 from relman.model.record import Receipt, Record, RecordedVariant, RecordState
 from relman.model.release import Candidate, Release
 from relman.model.rollback import Rollback
-from relman.model.streams import SourceMoved
+from relman.model.streams import SourceMoved, Stream
 from relman.registry.protocol import RegistryReader
+from relman.walk.acting import UNFINISHED
 from relman.walk.tags import in_parallel
 
 
@@ -152,3 +153,14 @@ def moved_in_part(plan: Plan, known: Sequence[Receipt]) -> bool:
     tags = [action.key for action in plan.actions if action.stage in (Stage.PROMOTE, Stage.SEAL)]
     settled = {receipt.key for receipt in known if receipt.settled}
     return any(key in touched for key in tags) and not all(key in settled for key in tags)
+
+
+def refuse_half_done(stream: Stream, records: Iterable[Record], plan_of: Callable[[Record], Plan | None]) -> None:
+    """Raise `PartlyDone` where one of the ``records`` of ``stream`` has moved some of its tags and not all."""
+    for record in records:
+        plan = plan_of(record) if record.state in UNFINISHED else None
+        if plan and moved_in_part(plan, record.receipts):
+            raise PartlyDone(
+                f"the tags of `{stream.name}` are partly moved: `{record.version}` is not finished",
+                hint=f"finish it: `relman resume {record.id}`",
+            )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from relman.config import Config
 from relman.errors import RelmanError, Unequipped
+from relman.model.changelog import Changelog
 from relman.model.check import Fault
 from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, PlatformImage, Repository, Transport
 from relman.model.release import Candidate, Release
@@ -12,6 +17,25 @@ from relman.registry.protocol import OCI_MANIFEST
 ID = "0123456789abcdef"
 _NOWHERE = "registry.invalid"
 """A host that nobody has (RFC 2606)."""
+
+
+def rehearse(config: Config, post: Callable[[Release, Changelog, Config], object]) -> tuple[Fault, ...]:
+    """What is wrong with the posts of channels. ``post`` makes what a configuration has of them, for a release."""
+    from relman.render.sample import sample
+
+    names = tuple(variant.name for variant in config.variants) or ("os",)
+    faults: list[Fault] = []
+    for channel in config.channels:
+        stream = next((name for name in config.streams if channel.applies(name)), None)
+        if stream is None:
+            continue
+        made, release = sample(config.project, stream, names), sample_release(config.project, stream, names)
+        try:
+            post(release, made, replace(config, channels=(channel,)))
+        except RelmanError as error:
+            found = fault_of(error, channel.name, config.where)
+            faults += [found] if found else []
+    return tuple(faults)
 
 
 def sample_release(project: str, stream: str, variants: tuple[str, ...]) -> Release:

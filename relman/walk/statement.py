@@ -13,8 +13,9 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from relman import __version__
+from relman.documents.gates import gate_document, override_document
 from relman.documents.reading import canonical
-from relman.documents.record import gate_document, override_document, rollback_document
+from relman.documents.record import rollback_document
 from relman.documents.values import rfc3339
 from relman.errors import NotFound, Unequipped
 from relman.model.plan import Action, Plan, PlannedVariant, Stage, action_key, ordered

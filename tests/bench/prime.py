@@ -15,8 +15,8 @@ def main(tag: str) -> int:
     with lifecycle(needs_config=True) as walk:
         stream = walk.config.stream("stable")
         for variant in walk.config.variants:
-            image = walk.look(walk.config.place(variant, stream).repository.tag(tag))
-            walk.comparer.inspector.contents(image.reference, image.platforms[0])
+            image = walk.instruments.look(walk.config.place(variant, stream).repository.tag(tag))
+            walk.instruments.comparer.inspector.contents(image.reference, image.platforms[0])
     return 0
 
 

@@ -99,8 +99,8 @@ def test_a_predecessor_that_is_known_takes_none_of_the_requests_for_what_is_insi
     with walk(folder) as run:
         for variant in run.config.variants:
             place = run.config.place(variant, run.config.stream("stable"))
-            image = run.look(place.repository.tag(TAGS[0]))
-            run.comparer.inspector.contents(image.reference, image.platforms[0])
+            image = run.instruments.look(place.repository.tag(TAGS[0]))
+            run.instruments.comparer.inspector.contents(image.reference, image.platforms[0])
 
     # Of each variant one fallback tag, one list and one configuration less: half of what is not about tags.
     assert counted(distant, folder) == {**COLD, "manifest": 10, "redirect": 2, "blob": 2}

@@ -19,9 +19,9 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from relman.model.diff import Change, ChangeKind
+from relman.model.diff import ChangeKind
 from relman.registry import Registries
-from tests.bluefin import ALL, DX, NVIDIA, TRAITS, VARIANTS, Composed, FoldedRow, compose
+from tests.bluefin import ALL, DX, NVIDIA, TRAITS, VARIANTS, Composed, FoldedRow, as_json, compose
 from tests.bluefin_commits import History, Made, make_history
 from tests.bluefin_images import FORMATS, Published, publish
 from tests.integration.driver import relman
@@ -123,20 +123,6 @@ def served(docker_registry: str, composed: Composed, history: History, tmp_path_
 
 
 # -------------------------------------------------------------------------------------------------------- diff
-
-
-def as_json(change: Change) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "kind": change.kind.value,
-        "part": change.part.value if change.part else None,
-        "ecosystem": "rpm",
-        "name": change.name,
-        "arch": change.arch,
-        "before": list(change.before),
-        "after": list(change.after),
-        "source": change.source,
-    }
-    return {**shown, "arch_before": change.arch_before} if change.arch_before else shown
 
 
 def check_diffs(found: Any, place: Set, before: int, after: int) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -27,7 +27,7 @@ from relman.plugin import (
     Unequipped,
     hookimpl,
 )
-from relman_plugins.announce.texts import text_sha256
+from relman_plugins.announce.texts import announcement, text_sha256
 
 TITLE = 250
 """Characters of a title, which most services have no room for beyond."""
@@ -51,18 +51,14 @@ def relman_settings() -> tuple[Slot, ...]:
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A message for each table."""
     for settings in context.settings(AppriseSettings):
-        name = settings.name or settings.type
         text = context.renderer.post(
             settings.template or "post.md.j2", format=settings.format, limit=settings.limit, url=context.page
         )
-        yield Action(
-            kind="apprise",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"apprise:{name}"),
-            target=f"apprise:{name}",
-            channel=name,
-            required=settings.required,
-            payload={
+        yield announcement(
+            "apprise",
+            context,
+            settings,
+            {
                 "title": " ".join(context.changelog.title.split())[:TITLE],
                 "text": text,
                 "format": settings.format,

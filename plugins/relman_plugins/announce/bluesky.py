@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action, action_key
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -36,7 +36,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, printable, under
-from relman_plugins.announce.texts import text_sha256
+from relman_plugins.announce.texts import announcement, replying, text_sha256
 
 GRAPHEMES, BYTES = 300, 3000
 """The length of a post at most (lexicon `app.bsky.feed.post`)."""
@@ -85,17 +85,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
         payload: dict[str, object] = {"text": text, "rkey": record_key(key, max(built) if built else None)}
         if context.page:
             payload["card"] = {"uri": context.page, "title": context.changelog.title, "description": ""}
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        yield Action(
-            kind="bluesky",
-            stage=Stage.ANNOUNCE,
-            key=key,
-            target=f"bluesky:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier)
+        yield announcement("bluesky", context, settings, payload)
 
 
 def record_key(key: str, built: datetime | None) -> str:

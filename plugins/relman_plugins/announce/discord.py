@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -34,7 +34,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, printable, secret_address
-from relman_plugins.announce.texts import rendered, surviving, text_sha256
+from relman_plugins.announce.texts import announcement, rendered, replying, surviving, text_sha256
 
 LIMIT = 2000
 """Characters of a message. The service counts code points (discord/discord-api-docs#1315), and so does Python."""
@@ -90,17 +90,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
         payload: dict[str, object] = {"text": text}
         if settings.thread_name is not None:
             payload["thread_name"] = _thread_name(context.renderer.inline(settings.thread_name), name)
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        yield Action(
-            kind="discord",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"discord:{name}"),
-            target=f"discord:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier)
+        yield announcement("discord", context, settings, payload)
 
 
 def _thread_name(rendered: str, channel: str) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action, action_key
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -29,7 +29,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
-from relman_plugins.announce.texts import text_sha256
+from relman_plugins.announce.texts import announcement, replying, text_sha256
 
 SUBJECT = 200
 """Characters of a subject at most: more is shown nowhere."""
@@ -94,17 +94,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             "html": render.post(template, format="html", url=context.page),
             "message_id": f"<relman.{key}@{settings.from_.rpartition('@')[2]}>",
         }
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        yield Action(
-            kind="email",
-            stage=Stage.ANNOUNCE,
-            key=key,
-            target=f"email:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier)
+        yield announcement("email", context, settings, payload)
 
 
 @hookimpl

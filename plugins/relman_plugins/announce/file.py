@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Literal
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -17,6 +17,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
+from relman_plugins.announce.texts import announcement
 
 
 class FileSettings(ChannelSettings):
@@ -35,18 +36,9 @@ def relman_settings() -> tuple[Slot, ...]:
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A file for each table: the notes, or what its template says."""
     for settings in context.settings(FileSettings):
-        name = settings.name or settings.type
         render = context.renderer
         text = render.render(settings.template) if settings.template else render.notes("markdown")
-        yield Action(
-            kind="file",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"file:{name}"),
-            target=f"file:{name}",
-            channel=name,
-            required=settings.required,
-            payload={"path": render.path(settings.path), "text": text},
-        )
+        yield announcement("file", context, settings, {"path": render.path(settings.path), "text": text})
 
 
 @hookimpl

@@ -10,14 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -34,7 +34,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, https, printable, under
-from relman_plugins.announce.texts import surviving, text_sha256
+from relman_plugins.announce.texts import announcement, replying, since, surviving, text_sha256
 
 LIMIT = 500
 """Characters of a post by default; an address counts 23. A server tells its own limit."""
@@ -42,7 +42,6 @@ PAGE, PAGES = 40, 25
 """Posts of the account that are read at once, and how often."""
 TRIES = 3
 """The same post with the same key is sent again where its answer was lost: the server takes it once."""
-_EARLIER = timedelta(days=1)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HINT = "`token` is one of the account's (Settings, Development), with the rights `read` and `write:statuses`"
 
@@ -66,7 +65,6 @@ def relman_settings() -> tuple[Slot, ...]:
 @hookimpl
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A post for each table; it answers the one on the release that this one follows up."""
-    built = [image.created for candidate in context.release.candidates if (image := candidate.first).created]
     for settings in context.settings(MastodonSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
@@ -78,19 +76,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             url=context.page,
         )
         payload: dict[str, object] = {"text": text}
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        if built:  # no post on these images is older
-            payload["since"] = int((max(built) - _EARLIER).timestamp())
-        yield Action(
-            kind="mastodon",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"mastodon:{name}"),
-            target=f"mastodon:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier) | since(context)
+        yield announcement("mastodon", context, settings, payload)
 
 
 @hookimpl

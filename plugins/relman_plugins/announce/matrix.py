@@ -10,13 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -35,7 +34,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, printable, under
-from relman_plugins.announce.texts import text_sha256
+from relman_plugins.announce.texts import announcement, replying, since, text_sha256
 
 EVENT_LIMIT = 65_536
 """Bytes of an event at most, as canonical JSON (Client-Server API, "Size limits")."""
@@ -46,7 +45,6 @@ PAGE, PAGES = 100, 50
 """Messages of the history that are read at once, and how often."""
 TRIES = 3
 """The same transaction is sent again where its answer was lost: the server takes it once."""
-_EARLIER = timedelta(days=1)
 
 _ROOM = re.compile(r"![^\s:/?#]{1,200}(:[^\s/?#]{1,200})?")
 _EVENT = re.compile(r"\$[A-Za-z0-9+/_=.:-]{1,200}")
@@ -76,7 +74,6 @@ def relman_settings() -> tuple[Slot, ...]:
 @hookimpl
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A message for each table, as text and as HTML; it answers the one on the release that this one follows up."""
-    built = [image.created for candidate in context.release.candidates if (image := candidate.first).created]
     for settings in context.settings(MatrixSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
@@ -86,19 +83,8 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             "text": context.renderer.post(template, format="text", **limits),
             "html": context.renderer.post(template, format="html", **limits),
         }
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        if built:  # no message on these images is older, so that the history need not be read any further back
-            payload["since"] = int((max(built) - _EARLIER).timestamp())
-        yield Action(
-            kind="matrix",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"matrix:{name}"),
-            target=f"matrix:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier) | since(context)
+        yield announcement("matrix", context, settings, payload)
 
 
 @hookimpl

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -32,7 +31,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, printable, secret_address, under
-from relman_plugins.announce.texts import rendered, text_sha256
+from relman_plugins.announce.texts import announcement, rendered, replying, since, text_sha256
 
 LIMIT = 4000
 """Characters of a message. Slack cuts at 40,000, and shows what has more than 4,000 as several messages."""
@@ -40,7 +39,6 @@ PAGE, PAGES = 200, 20
 """Messages of the history that are read at once, and how often."""
 EVENT = "relman_release"
 WITHDRAWN = "*Withdrawn.* This announcement no longer stands."
-_EARLIER = timedelta(days=1)
 
 _ID = re.compile(r"[CDG][A-Z0-9]{5,31}")
 _POSTED = re.compile(r"([CDG][A-Z0-9]{1,31}) ([0-9]{1,12}\.[0-9]{1,9})")
@@ -98,25 +96,13 @@ def relman_settings() -> tuple[Slot, ...]:
 @hookimpl
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A message for each table; an app answers its own on the release that this one follows up."""
-    built = [image.created for candidate in context.release.candidates if (image := candidate.first).created]
     for settings in context.settings(SlackSettings):
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
         text = rendered(context, settings, format="slack", limit=settings.limit)
         payload: dict[str, object] = {"text": text}
-        if earlier and earlier.remote_id:
-            payload["reply_to"] = earlier.remote_id
-        if built:  # no post on these images is older, so that the history need not be read any further back
-            payload["since"] = int((max(built) - _EARLIER).timestamp())
-        yield Action(
-            kind="slack",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"slack:{name}"),
-            target=f"slack:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        payload |= replying(earlier) | since(context)
+        yield announcement("slack", context, settings, payload)
 
 
 @hookimpl

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -29,7 +29,7 @@ from relman.plugin import (
     hookimpl,
 )
 from relman_plugins.announce.answers import body, check, fields, printable, under, whole
-from relman_plugins.announce.texts import rendered, text_sha256
+from relman_plugins.announce.texts import announcement, rendered, replying, text_sha256
 
 LIMIT = 4096
 """Of a message, "after entities parsing" (sendMessage): without tags, in units of UTF-16, as entities are counted."""
@@ -67,15 +67,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
         name = settings.name or settings.type
         earlier = context.earlier.get(name)
         text = rendered(context, settings, format="telegram", limit=settings.limit, measure="telegram")
-        yield Action(
-            kind="telegram",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"telegram:{name}"),
-            target=f"telegram:{name}",
-            channel=name,
-            required=settings.required,
-            payload={"text": text, **({"reply_to": earlier.remote_id} if earlier and earlier.remote_id else {})},
-        )
+        yield announcement("telegram", context, settings, {"text": text, **replying(earlier)})
 
 
 @hookimpl

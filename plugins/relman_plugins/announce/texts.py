@@ -1,13 +1,46 @@
-"""Texts of announcements: as they are planned, hashed, and found again at a service that tidies them."""
+"""Announcements as they are planned, and their texts: hashed, and found again at a service that tidies them."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
-from relman.model.plan import Action
+from relman.model.plan import Action, Stage, action_key
+from relman.model.record import Receipt
 from relman.plugin import ActionsContext, ChannelSettings, ConfigError
+
+_EARLIER = timedelta(days=1)
+"""How long before the newest image was built a history is read back to: clocks differ."""
+
+
+def announcement(
+    kind: str, context: ActionsContext, settings: ChannelSettings, payload: Mapping[str, object]
+) -> Action:
+    """The action that posts ``payload`` in the channel of ``settings``: one for a release and a channel."""
+    name = settings.name or settings.type
+    target = f"{kind}:{name}"
+    return Action(
+        kind=kind,
+        stage=Stage.ANNOUNCE,
+        key=action_key(context.release.id, target),
+        target=target,
+        channel=name,
+        required=settings.required,
+        payload=payload,
+    )
+
+
+def replying(earlier: Receipt | None) -> dict[str, object]:
+    """What a payload has of the post that it follows up, where that has a number."""
+    return {"reply_to": earlier.remote_id} if earlier and earlier.remote_id else {}
+
+
+def since(context: ActionsContext) -> dict[str, object]:
+    """What a payload has for looking back: no post on these images is older. Empty where none says its time."""
+    built = [image.created for candidate in context.release.candidates if (image := candidate.first).created]
+    return {"since": int((max(built) - _EARLIER).timestamp())} if built else {}
 
 
 def rendered(

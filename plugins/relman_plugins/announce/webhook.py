@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -23,6 +23,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
+from relman_plugins.announce.texts import announcement
 
 
 class WebhookSettings(ChannelSettings):
@@ -44,17 +45,8 @@ def relman_settings() -> tuple[Slot, ...]:
 def relman_actions(context: ActionsContext) -> Iterator[Action]:
     """A request for each table: JSON, or what its template says."""
     for settings in context.settings(WebhookSettings):
-        name = settings.name or settings.type
         body = context.renderer.render(settings.template or "webhook.json.j2", id=context.release.id)
-        yield Action(
-            kind="webhook",
-            stage=Stage.ANNOUNCE,
-            key=action_key(context.release.id, f"webhook:{name}"),
-            target=f"webhook:{name}",
-            channel=name,
-            required=settings.required,
-            payload={"body": body, "content_type": _content_type(body)},
-        )
+        yield announcement("webhook", context, settings, {"body": body, "content_type": _content_type(body)})
 
 
 @hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from relman.model.audit import Code
+from relman.model.audit import Code, Finding
 from relman.model.oci import Digest, Image
 from relman.model.record import Record, RecordedVariant
 from relman.registry.evidence import Evidence, gone, lost
@@ -61,19 +61,8 @@ def evidence_lost(facts: Facts) -> Iterator[Answer]:
         for image, where in _compared(facts, before, mine, variant.name):
             without = sorted(set(_attached(facts, image)[0]) - set(have))
             if without:
-                yield facts.finding(
-                    Code.EVIDENCE_LOST,
-                    f"{where} has {_a(without)} attached, and `{current.version}` of `{variant.name}` has none",
-                    "attach it again; a copy between registries has to take referrers along",
-                    variant=variant.name,
-                    version=current.version,
-                    evidence={
-                        "record": current.id,
-                        "digest": mine.digest,
-                        "lost": without,
-                        "from": str(image.reference),
-                    },
-                )
+                said = f"{where} has {_a(without)} attached, and `{current.version}` of `{variant.name}` has none"
+                yield _less_than(facts, current, variant, mine, image, said, without)
                 break
 
 
@@ -104,19 +93,23 @@ def _gone_since(facts: Facts, current: Record, variant: RecordedVariant, mine: I
         pieces = lost(facts.reader, image.reference, mine.reference.repository)
         if pieces:
             named = [_piece(_type_of(one), one.descriptor.digest, one.tag) for one in pieces]
-            yield facts.finding(
-                Code.EVIDENCE_LOST,
-                f"{where} has {_listed(named)} attached, and `{current.version}` of `{variant.name}` has not",
-                "attach it again; a copy between registries has to take referrers along",
-                variant=variant.name,
-                version=current.version,
-                evidence={
-                    "record": current.id,
-                    "digest": mine.digest,
-                    "lost": sorted({_kind_of(_type_of(one), one.tag) for one in pieces}),
-                    "from": str(image.reference),
-                },
-            )
+            said = f"{where} has {_listed(named)} attached, and `{current.version}` of `{variant.name}` has not"
+            kinds_lost = sorted({_kind_of(_type_of(one), one.tag) for one in pieces})
+            yield _less_than(facts, current, variant, mine, image, said, kinds_lost)
+
+
+def _less_than(
+    facts: Facts, current: Record, variant: RecordedVariant, mine: Image, other: Image, said: str, lost: list[str]
+) -> Finding:
+    """That ``other`` has kinds of evidence which the image of ``variant``, ``mine``, has not."""
+    return facts.finding(
+        Code.EVIDENCE_LOST,
+        said,
+        "attach it again; a copy between registries has to take referrers along",
+        variant=variant.name,
+        version=current.version,
+        evidence={"record": current.id, "digest": mine.digest, "lost": lost, "from": str(other.reference)},
+    )
 
 
 def _type_of(piece: Evidence) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action, action_key
 from relman.model.record import Receipt
 from relman.plugin import ActionsContext, ConfigError, Slot, UsageError, hookimpl
 from relman_plugins.announce.discourse.executor import POSTED, DiscourseExecutor
 from relman_plugins.announce.discourse.settings import TITLE, DiscourseSettings, marker
-from relman_plugins.announce.texts import rendered
+from relman_plugins.announce.texts import announcement, rendered
 
 _AT = re.compile(r"https?://[^\s<>()]+|(?<!\w)(?:@|&#0*64;|&#[xX]0*40;|&commat;)(?=\w)")
 _JOINER = "\u2060"
@@ -40,15 +40,7 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
             payload["text"] = _text(context, settings, earlier)
         # the core notes what a renderer's text measures; this one has more around it
         payload["measured"] = {"size": len(str(payload["text"])), "limit": settings.limit, "by": "characters"}
-        yield Action(
-            kind="discourse",
-            stage=Stage.ANNOUNCE,
-            key=key,
-            target=f"discourse:{name}",
-            channel=name,
-            required=settings.required,
-            payload=payload,
-        )
+        yield announcement("discourse", context, settings, payload)
 
 
 def _title(rendered: str, channel: str) -> str:

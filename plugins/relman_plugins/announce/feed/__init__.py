@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
-from relman.model.plan import Action, Stage, action_key
+from relman.model.plan import Action, action_key
 from relman.model.record import Receipt, ReceiptState, Unknown
 from relman.plugin import (
     ActionsContext,
@@ -24,6 +24,7 @@ from relman.plugin import (
 )
 from relman_plugins.announce.feed import atom, json_feed
 from relman_plugins.announce.feed.entries import Entry, Head, entry_id, standing, with_entry, without_entry
+from relman_plugins.announce.texts import announcement
 
 _FORMATS: dict[str, ModuleType] = {"atom": atom, "json": json_feed}
 _YEAR = 2026
@@ -60,14 +61,11 @@ def relman_actions(context: ActionsContext) -> Iterator[Action]:
         name = settings.name or settings.type
         key = action_key(release.id, f"feed:{name}")
         created = release.candidates[0].first.created
-        yield Action(
-            kind="feed",
-            stage=Stage.ANNOUNCE,
-            key=key,
-            target=f"feed:{name}",
-            channel=name,
-            required=settings.required,
-            payload={
+        yield announcement(
+            "feed",
+            context,
+            settings,
+            {
                 "path": context.renderer.path(settings.path),
                 "feed": settings.title or _title(settings, release.project),
                 "id": entry_id(_domain(settings, context.page), created.year if created else _YEAR, key),
