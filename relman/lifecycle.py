@@ -53,6 +53,7 @@ from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
+from relman.walk.pinning import require_whole
 from relman.walk.probing import Ability, Probes, probe, require_able
 from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
@@ -445,6 +446,7 @@ class Lifecycle:
         if before and before.state is RecordState.FINISHED:
             return before, None
         planning.check_fresh(plan, self.config, self.reader, before.receipts if before else ())
+        require_whole(plan, self.config)
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
@@ -546,8 +548,12 @@ class Lifecycle:
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
-        """Before the first write: the gates as they are now, for the digests that the plan pins; none after it."""
-        if before and any(receipt.settled for receipt in before.receipts):
+        """Until something people follow was written: the gates as they are now, for the digests that the plan pins.
+
+        Copies and verified signatures are no reason to let pass what was held or frozen since.
+        """
+        prepared = {action.key for action in plan.actions if action.stage is Stage.PREPARE}
+        if before and any(receipt.settled and receipt.key not in prepared for receipt in before.receipts):
             return ()
         release = self.instruments.resolver.pinned(plan)
         if plan.rollback:
