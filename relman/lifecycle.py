@@ -53,7 +53,7 @@ from relman.walk.compared import Compared
 from relman.walk.comparing import Comparer, Pair, pairs_of_release
 from relman.walk.given import GivenSbom, stand_ins
 from relman.walk.inspect import Inspector
-from relman.walk.pinning import require_whole
+from relman.walk.pinning import require_whole, with_moves
 from relman.walk.probing import Ability, Probes, probe, require_able
 from relman.walk.settings import SettingsOf, table_of_gate
 from relman.walk.tags import TagBook
@@ -555,7 +555,7 @@ class Lifecycle:
         prepared = {action.key for action in plan.actions if action.stage is Stage.PREPARE}
         if before and any(receipt.settled and receipt.key not in prepared for receipt in before.receipts):
             return ()
-        release = self.instruments.resolver.pinned(plan)
+        release = with_moves(self.instruments.resolver.pinned(plan), plan)
         if plan.rollback:
             return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.

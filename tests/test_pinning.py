@@ -159,3 +159,26 @@ def test_what_closes_after_preparations_and_before_the_first_tag_keeps_it_out(wo
     with pytest.raises(GateClosed, match="gate `hold` is failed for `os`"):
         apply(world, plan, hours=1)
     assert world.holds("os:stable") is None
+
+
+def test_what_is_older_than_what_the_tag_holds_does_not_enter_though_nothing_was_released_before(world: World) -> None:
+    newer = world.holds("os:testing")
+    older = world.holds("os:testing-20260628")
+    assert newer
+    assert older
+    repository = parse_repository(f"{world.prefix}/os")
+    for tag, digest in (("stable", newer), ("testing", older)):
+        manifest = world.registry.manifest(repository.digest(digest))
+        world.registry.put_manifest(repository, manifest.content, manifest.descriptor.media_type, tag=tag)
+
+    plan = planned(world)
+
+    assert [(one.gate, one.code, one.reason) for one in plan.closed] == [
+        (
+            "no-downgrade",
+            "older-build",
+            "it was made 2026-06-28 04:40, before what `stable` holds of 2026-07-05 04:40",
+        )
+    ]
+    with pytest.raises(GateClosed, match="before what `stable` holds of 2026-07-05 04:40"):
+        apply(world, plan)

@@ -6,11 +6,13 @@ by its id, so that it has to be the id of these images.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from relman.config import Config
 from relman.errors import Malformed, StalePlan
 from relman.model.oci import Platform, parse_reference
 from relman.model.plan import Action, Plan, PlannedVariant, Stage, action_key
-from relman.model.release import release_id
+from relman.model.release import Release, TagMove, release_id
 from relman.model.rollback import rollback_id
 
 
@@ -34,6 +36,20 @@ def require_whole(plan: Plan, config: Config) -> None:
                     "asks for",
                     hint=f"make a new plan: `relman plan {plan.stream}`",
                 )
+
+
+def with_moves(release: Release, plan: Plan) -> Release:
+    """A plan's release with the tags that the plan moves, so that gates are asked what they were asked before."""
+    moves: dict[str, tuple[TagMove, ...]] = {}
+    for variant in plan.variants:
+        found = [action for action in plan.actions if action.kind == "tag" and _is_of(action, variant)]
+        moves[variant.name] = tuple(
+            TagMove(reference, variant.tags[reference.tag or ""], action.stage is Stage.SEAL)
+            for action in found
+            for reference in (parse_reference(action.text("reference")),)
+        )
+    candidates = tuple(replace(one, moves=moves[one.variant.name]) for one in release.candidates)
+    return replace(release, candidates=candidates)
 
 
 def _of_images(plan: Plan, config: Config) -> list[str]:
