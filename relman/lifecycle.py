@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         announcing,
         composing,
         gating,
+        pinning,
         planning,
         probing,
         rehearsing,
@@ -63,7 +64,8 @@ if TYPE_CHECKING:
 else:  # half of what the walk needs is for texts and effects, and `relman diff` has neither
     acting, announcing = Later("relman.walk.acting"), Later("relman.walk.announcing")
     composing, gating = Later("relman.walk.composing"), Later("relman.walk.gating")
-    planning, probing = Later("relman.walk.planning"), Later("relman.walk.probing")
+    pinning, planning = Later("relman.walk.pinning"), Later("relman.walk.planning")
+    probing = Later("relman.walk.probing")
     rehearsing, statement = Later("relman.walk.rehearsing"), Later("relman.walk.statement")
     trying, wholeness = Later("relman.walk.trying"), Later("relman.walk.wholeness")
     going_back = Later("relman.walk.rollback")
@@ -285,6 +287,7 @@ class Lifecycle:
         if before and before.state is RecordState.FINISHED:
             return before, None
         planning.check_fresh(plan, self.config, self.instruments.reader, before.receipts if before else ())
+        pinning.require_whole(plan, self.config)
         if plan.rollback and not (before and acting.begun(before.receipts)):
             going_back.check_target(plan, self.ledger.records(plan.stream))
         self.hands.check_channels(plan, before)
@@ -342,10 +345,14 @@ class Lifecycle:
         return record, outcome
 
     def _check_gates_again(self, plan: Plan, before: Record | None) -> tuple[GateResult, ...]:
-        """Before the first write: the gates as they are now, for the digests that the plan pins; none after it."""
-        if before and any(receipt.settled for receipt in before.receipts):
+        """Until something people follow was written: the gates as they are now, for the digests that the plan pins.
+
+        Copies and verified signatures are no reason to let pass what was held or frozen since.
+        """
+        prepared = {action.key for action in plan.actions if action.stage is Stage.PREPARE}
+        if before and any(receipt.settled and receipt.key not in prepared for receipt in before.receipts):
             return ()
-        release = self.instruments.resolver.pinned(plan)
+        release = pinning.with_moves(self.instruments.resolver.pinned(plan), plan)
         if plan.rollback:
             return self._require_open(plan, self.gate(release, None, rollback=True))
         # An SBOM that stood for an image need not be on this machine.

@@ -54,6 +54,7 @@ from relman.registry.attaching import CAREFUL, attach
 from relman.registry.carrying import first_missing
 from relman.registry.evidence import EvidenceLost, copy_evidence
 from relman.registry.evidence import lost as lost_evidence
+from relman.registry.look import look_at
 from relman.registry.protocol import Manifest, RegistryReader, RegistryWriter
 from relman.registry.skopeo import version as skopeo_version
 from relman.settings import ChannelSettings, Duration, PublishSettings, Secret, Table
@@ -116,6 +117,7 @@ __all__ = [
     "hookimpl",
     "known_issues_at",
     "lists_among",
+    "look_at",
     "lost_evidence",
     "redact",
     "run_program",

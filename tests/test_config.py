@@ -140,7 +140,7 @@ HOOK = '[[announce]]\ntype = "webhook"\nurl = "https://example.org"\n'
         ),
         (
             BUILT + 'gates = [{ name = "x" }]',
-            '18: streams.stable.gates: a gate\'s table needs a `type = "…"`',
+            '18: streams.stable.gates[1]: a gate\'s table needs a `type = "…"`',
         ),
         (
             '[[variants]]\nname = "arm"\nplatforms = ["arm64"]',

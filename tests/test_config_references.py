@@ -231,6 +231,41 @@ def test_a_gates_table_is_checked_against_the_model_of_the_plugin_that_has_its_s
     )
 
 
+def test_faults_of_several_gates_are_named_at_once_each_where_it_stands(configured: Configured) -> None:
+    tables = """gates = [
+  7,
+  { name = "x" },
+  { type = "smoke", argv = ["a"] },
+  { type = "smoke", argv = ["b"] },
+  { type = "nobody", name = "smoke" },
+  { type = "nobody", name = "hold" },
+  { type = "nobody", name = "a/b" },
+  { type = "nobody", name = 5, override = "ada" },
+]
+"""
+
+    with pytest.raises(ConfigError) as caught:
+        configured(BASE + BUILT + tables)
+
+    gates = "streams.stable.gates"
+    assert [one.removeprefix("relman.toml:").partition(": ")[2] for one in caught.value.problems] == [
+        f"{gates}[1]: `7` is not a gate: write its name, or a table with its `type`",
+        f'{gates}[2]: a gate\'s table needs a `type = "…"`',
+        f"{gates}[4].name: two gates are called `smoke`: give each a `name` of its own",
+        f"{gates}[5].name: two gates are called `smoke`: give each a `name` of its own",
+        f"{gates}[6].name: `hold` is the name of a gate of its own: give this one another `name`",
+        f"{gates}[7].name: `a/b` is no name of a gate: write a text without `/`",
+        f"{gates}[8].name: `5` is no name of a gate: write a text without `/`",
+        f'{gates}[8].override: `override = "ada"` says who may let a gate pass: true, false, or a list of names',
+    ]
+
+
+def test_the_gate_signature_has_no_keys_of_its_own(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, BASE + BUILT + 'gates = [{ type = "signature", keys = ["a.pub"] }]\n')
+
+    assert found == "relman.toml:18: streams.stable.gates[1].keys: unknown key `keys`"
+
+
 def test_a_gates_table_that_is_right_is_handed_to_its_plugin(
     configured: Configured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

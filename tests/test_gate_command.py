@@ -15,8 +15,8 @@ from relman.plugin import ProgramEnded
 from relman.redaction import register
 from relman_plugins.gates import command
 from relman_plugins.gates.asking.placeholders import NAMES, filled, in_address, in_path, values_of
-from relman_plugins.gates.asking.verdict import Closed
 from relman_plugins.gates.command import CommandSettings, judge
+from relman_plugins.gates.verdict import Closed
 from tests.gates_asked import AMD, ARM, ID, OS, REVISION, answers, candidate, context, rule, said
 
 DIGEST = OS.image.digest

@@ -14,8 +14,8 @@ from relman.model.gates import State
 from relman.model.oci import Digest
 from relman.plugin import HttpResponse
 from relman_plugins.gates import http
-from relman_plugins.gates.asking.verdict import closing
 from relman_plugins.gates.http import HttpSettings, judge
+from relman_plugins.gates.verdict import closing
 from tests.gates_asked import AMD, ARM, OS, answers, candidate, context, hurried, rule, said
 from tests.servers import Asked, Reply, Scripted
 

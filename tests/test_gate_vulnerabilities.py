@@ -16,7 +16,7 @@ from relman.model.gates import GateResult, State
 from relman.model.oci import Digest
 from relman.testing import MemoryRegistry, put_image
 from relman_plugins.gates import vulnerabilities
-from relman_plugins.gates.asking.verdict import Closed
+from relman_plugins.gates.verdict import Closed
 from relman_plugins.gates.vulnerabilities.judge import About, VulnerabilitiesSettings, judge
 from relman_plugins.gates.vulnerabilities.report import Finding, Report, Severity, read_report
 from tests.gates_asked import AMD, ARM, BEFORE, NOON, OS, REPOSITORY, answers, candidate, context, rule, said

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from relman.errors import UsageError
 from relman.model.gates import GateResult, Override, OverrideRequest, State
-from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, PlatformImage, parse_repository
+from relman.model.oci import LINUX_AMD64, Descriptor, Digest, Image, Platform, PlatformImage, parse_repository
 from relman.model.release import Candidate
 from relman.model.streams import GateRule, Place, Stream, TagPattern, Variant
 from relman.walk.gating import closed, explain, granted, rules_of, settle
@@ -251,3 +251,42 @@ def test_closed_gates_that_say_the_same_are_explained_once() -> None:
     assert explain(results) == (
         "gate `soak` is pending for `os`, `os-dx`: 2 d left; gate `complete` is failed for `os`: no arm64"
     )
+
+
+# --------------------------------------------------------------------------------------------- platforms
+
+ARM = Platform.parse("linux/arm64")
+
+
+def both(name: str) -> Candidate:
+    """A candidate for two platforms."""
+    made = candidate(name)
+    parts = tuple(replace(made.image.platforms[0], platform=platform) for platform in (LINUX_AMD64, ARM))
+    return replace(made, image=replace(made.image, platforms=parts), platforms=(LINUX_AMD64, ARM))
+
+
+def test_a_platform_that_nobody_spoke_of_stays_closed() -> None:
+    image = both("os")
+    half = replace(answer(of=image), platform=LINUX_AMD64)
+
+    results = settle([SOAK], [image], [half], {})
+
+    why = "what answers for it spoke about linux/amd64 alone"
+    left = GateResult("soak", "os", image.image.digest, State.ABSENT, why, platform=ARM, code="other-platform")
+    assert results == (half, left)
+
+
+def test_an_answer_for_the_image_or_for_each_of_its_platforms_is_whole() -> None:
+    image = both("os")
+    halves = [replace(answer(of=image), platform=platform) for platform in image.platforms]
+
+    assert settle([SOAK], [image], halves, {}) == tuple(halves)
+    assert settle([SOAK], [image], [answer(of=image), halves[0]], {}) == (answer(of=image), halves[0])
+
+
+def test_a_refusal_names_the_platforms_that_it_is_about() -> None:
+    image = both("os")
+    closed_on = [replace(answer(of=image, state=State.FAILED, reason="no"), platform=one) for one in image.platforms]
+    other = answer(of=DX, state=State.FAILED, reason="no")
+
+    assert explain([*closed_on, other]) == "gate `soak` is failed for `os` (linux/amd64, linux/arm64), `os-dx`: no"

@@ -99,6 +99,17 @@ def test_what_is_unsigned_is_closed_and_writes_nothing(world: World) -> None:
     assert world.ledger.records() == ()
 
 
+def test_a_gate_signature_without_its_table_says_that_this_is_what_is_missing(world: World) -> None:
+    head, _, rest = CONFIG.partition("[signature]")
+    world.configure(head + rest.partition("\n\n")[2] + 'gates = ["signature"]\n')
+
+    (gate,) = planned(world).closed
+
+    assert (gate.gate, gate.state, gate.code) == ("signature", State.ABSENT, "no-rule")
+    assert gate.reason == "there is no table [signature], which says who must have signed"
+    assert gate.needs == "[signature] in relman.toml"
+
+
 def test_no_override_gets_an_unsigned_image_a_tag(world: World) -> None:
     plan = planned(world, by_hand=True)
     writes = len(world.memory.writes)

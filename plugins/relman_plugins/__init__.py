@@ -34,7 +34,10 @@ RELMAN_PLUGINS = {
     "relman_plugins.gates.no_downgrade": (_GATE, ("gate.no-downgrade",)),
     "relman_plugins.gates.packages": (_GATE, ("gate.packages",)),
     "relman_plugins.gates.sbom": (_GATE, ("gate.sbom",)),
-    "relman_plugins.gates.signature": (("relman_gates", "relman_actions", "relman_executors"), ()),
+    "relman_plugins.gates.signature": (
+        ("relman_settings", "relman_gates", "relman_actions", "relman_executors"),
+        ("gate.signature",),
+    ),
     "relman_plugins.gates.size": (_GATE, ("gate.size",)),
     "relman_plugins.gates.soak": (_GATE, ("gate.soak",)),
     "relman_plugins.gates.vulnerabilities": (_GATE, ("gate.vulnerabilities",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from relman.config.problems import Problems, check_secrets, did_you_mean
 from relman.hookspecs import Slot
 from relman.model.oci import parse_repository
 from relman.model.streams import TagPattern
+
+ALWAYS_ASKED = frozenset({"complete", "hold", "soak"})
+"""Gates that are asked whatever a stream lists, or where it has a `soak`: no other may answer by their name."""
 
 
 def check_references(data: Mapping[str, Any], problems: Problems) -> None:
@@ -32,17 +36,45 @@ def check_references(data: Mapping[str, Any], problems: Problems) -> None:
 def check_gates(data: Mapping[str, Any], slots: Iterable[Slot], problems: Problems) -> None:
     """Gates, each against the model of the plugin that has the slot. One that nobody has is `absent` when asked."""
     models = {slot.type: slot.model for slot in slots if slot.kind == "gate"}
-    for name, stream in _table(data.get("streams")).items():
-        gates = _table(stream).get("gates")
+    for stream, table in _table(data.get("streams")).items():
+        gates = _table(table).get("gates")
+        names: set[str] = set()
         for number, gate in enumerate(gates if isinstance(gates, list) else []):
-            table = _table(gate) or {"type": gate}
-            path = ("streams", name, "gates", number)
-            rest = check_secrets(
-                {k: v for k, v in table.items() if k not in {"type", "name", "override"}}, path, problems
-            )
-            model = models.get(str(table.get("type")))
+            path = ("streams", stream, "gates", number)
+            rule = {"type": gate} if isinstance(gate, str) else gate
+            if not isinstance(rule, dict):
+                problems.add(path, f"`{gate}` is not a gate: write its name, or a table with its `type`")
+                continue
+            _check_rule(rule, names, path, problems)
+            rest = {key: value for key, value in rule.items() if key not in {"type", "name", "override"}}
+            rest = check_secrets(rest, path, problems)
+            model = models.get(str(rule.get("type")))
             if model:
                 validate_table(rest, model, path, problems)
+
+
+def _check_rule(rule: Mapping[str, Any], names: set[str], path: tuple[str | int, ...], problems: Problems) -> None:
+    """What all gates' tables have. ``names`` are those before it: answers and overrides are known by them."""
+    type_name = rule.get("type")
+    if not isinstance(type_name, str) or not type_name:
+        problems.add(path, 'a gate\'s table needs a `type = "…"`')
+        return
+    name = rule.get("name", type_name)
+    if not isinstance(name, str) or not name or "/" in name or not name.isprintable():
+        problems.add((*path, "name"), f"`{name}` is no name of a gate: write a text without `/`")
+    elif name in ALWAYS_ASKED and name != type_name:
+        problems.add((*path, "name"), f"`{name}` is the name of a gate of its own: give this one another `name`")
+    elif name in names:
+        problems.add((*path, "name"), f"two gates are called `{name}`: give each a `name` of its own")
+    names.add(str(name))
+    allowed = rule.get("override", True)
+    people = allowed if isinstance(allowed, list) else []
+    if not isinstance(allowed, bool) and not (people and all(isinstance(one, str) and one for one in people)):
+        shown = json.dumps(allowed, ensure_ascii=False, default=str)
+        problems.add(
+            (*path, "override"),
+            f"`override = {shown}` says who may let a gate pass: true, false, or a list of names",
+        )
 
 
 def _check_sources(streams: Mapping[str, Any], problems: Problems) -> None:

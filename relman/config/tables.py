@@ -209,22 +209,6 @@ class StreamTable(Table):
     def _several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("gates")
-    @classmethod
-    def _gates(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        for gate in value or ():
-            if isinstance(gate, dict) and not isinstance(gate.get("type"), str):
-                raise ValueError('a gate\'s table needs a `type = "…"`')
-            if not isinstance(gate, str | dict):
-                raise ValueError(f"`{gate}` is not a gate: write its name, or a table with its `type`")
-            allowed = gate.get("override", True) if isinstance(gate, dict) else True
-            people = allowed if isinstance(allowed, list) else []
-            if not isinstance(allowed, bool) and not (people and all(isinstance(one, str) and one for one in people)):
-                raise ValueError(
-                    f"`override = {allowed}` says who may let a gate pass: true, false, or a list of names"
-                )
-        return value
-
     @field_validator("tags")
     @classmethod
     def _primary_is_known(cls, tags: tuple[str, ...]) -> tuple[str, ...]:

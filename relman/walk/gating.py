@@ -43,7 +43,8 @@ def settle(
     """One result or more for each rule and candidate, in that order, with who may override it.
 
     ``failures`` are the plugins that failed, with the reason: a rule that nobody answered is then an `error`, since the
-    answer may have been theirs; without any it is `absent`. An answer about another digest answers nothing.
+    answer may have been theirs; without any it is `absent`. An answer about another digest answers nothing, and one
+    about a platform nothing of the others: those that nobody spoke of are `absent`.
     """
     answers = tuple(answers)
     results: list[GateResult] = []
@@ -53,7 +54,7 @@ def settle(
                 answer for answer in answers if (answer.gate, answer.variant) == (rule.name, candidate.variant.name)
             ]
             own = [answer for answer in about if answer.digest == candidate.image.digest]
-            own = own or [_unanswered(rule, candidate, about, failures)]
+            own = [*own, *_left_out(rule, candidate, own)] or [_unanswered(rule, candidate, about, failures)]
             results += [replace(answer, may_override=rule.may_override) for answer in own]
     return tuple(results)
 
@@ -68,6 +69,19 @@ def _unanswered(
     if failures:
         return candidate.gate(rule.name, State.ERROR, "; ".join(failures.values()))
     return candidate.gate(rule.name, State.ABSENT, f"no plugin answers for the gate `{rule.name}`")
+
+
+def _left_out(rule: GateRule, candidate: Candidate, own: Sequence[GateResult]) -> list[GateResult]:
+    """Where all answers are about platforms: an answer for each platform that nobody spoke of."""
+    spoken = {answer.platform for answer in own}
+    if not own or None in spoken:
+        return []
+    reason = f"what answers for it spoke about {', '.join(sorted(map(str, spoken)))} alone"
+    return [
+        candidate.gate(rule.name, State.ABSENT, reason, code="other-platform", platform=platform)
+        for platform in candidate.platforms
+        if platform not in spoken
+    ]
 
 
 def granted(
@@ -103,11 +117,17 @@ def granted(
 
 
 def explain(results: Iterable[GateResult]) -> str:
-    """Which gates are closed, for which variants, and why; results that say the same are said once."""
-    said: dict[tuple[str, State, str], list[str]] = {}
+    """Which gates are closed, for which variants and platforms, and why; what says the same is said once."""
+    said: dict[tuple[str, State, str], dict[str, list[str]]] = {}
     for result in results:
-        said.setdefault((result.gate, result.state, result.reason), []).append(result.variant)
+        platforms = said.setdefault((result.gate, result.state, result.reason), {}).setdefault(result.variant, [])
+        platforms += [str(result.platform)] if result.platform else []
     return "; ".join(
-        f"gate `{gate}` is {state} for {', '.join(f'`{name}`' for name in dict.fromkeys(variants))}: {reason}"
+        f"gate `{gate}` is {state} for {', '.join(map(_named, variants, variants.values()))}: {reason}"
         for (gate, state, reason), variants in said.items()
     )
+
+
+def _named(variant: str, platforms: Iterable[str]) -> str:
+    names = ", ".join(dict.fromkeys(platforms))
+    return f"`{variant}` ({names})" if names else f"`{variant}`"

@@ -123,7 +123,7 @@ def test_sbom(project: Project) -> None:
     (project.folder / "list.json").write_bytes(sboms.syft(installed("base", 1), (), 1))
 
     assert closed(project, "--sbom", "base=list.json").startswith(
-        "`sbom` is failed for `base`: no SBOM can be read: the SBOM `sha256:"
+        "`sbom` is failed for `base` (linux/amd64): no SBOM can be read: the SBOM `sha256:"
     )
     place, content = parse_repository(project.repository("base")), (project.folder / "list.json").read_bytes()
     attach(project.writer, place, digest, content, "application/vnd.spdx+json", "application/json")
@@ -151,7 +151,7 @@ def test_no_downgrade(project: Project) -> None:
 def test_packages(project: Project) -> None:
     gates(project, '{ type = "packages", forbidden = ["tool-new"], required = ["package-001 >= 1.0"] }')
 
-    assert closed(project) == "`packages` is failed for `dx`: has tool-new 2.0-1.fc44, against `tool-new`"
+    assert closed(project) == "`packages` is failed for `dx` (linux/amd64): has tool-new 2.0-1.fc44, against `tool-new`"
     without = [one for one in installed("dx", 1) if one.name != "tool-new"]
     build(project, "dx", sbom=sboms.syft(without, (), 1))
     released(project)
@@ -194,7 +194,10 @@ def test_known_issues(project: Project, tmp_path: Path) -> None:
 def test_size(project: Project) -> None:
     gates(project, '{ type = "size", image = "9 kB" }')
 
-    assert closed(project) == "`size` is failed for `base`, `dx`: it has 10.2 kB, more than 9.0 kB"
+    assert (
+        closed(project)
+        == "`size` is failed for `base` (linux/amd64), `dx` (linux/amd64): it has 10.2 kB, more than 9.0 kB"
+    )
     for variant in VARIANTS:
         place = parse_repository(project.repository(variant))
         labels = {REVISION: project.history.revisions[1], "org.opencontainers.image.version": "44.20260616"}

@@ -20,8 +20,7 @@ from relman.plugin import Duration, GatesContext, ProgramEnded, Slot, Table, hoo
 from relman_plugins.gates.asking.answers import json_of, object_of, text_of
 from relman_plugins.gates.asking.placeholders import Template, per_platform
 from relman_plugins.gates.asking.programs import ask_program
-from relman_plugins.gates.asking.verdict import closing, lines, plain
-from relman_plugins.gates.verdict import Verdict, skipped
+from relman_plugins.gates.verdict import Verdict, closing, lines, plain, skipped
 
 KEEP = 256 * 1024
 """Bytes of a report at most."""

@@ -21,9 +21,8 @@ from relman.model.release import Candidate
 from relman.plugin import ConfigError, Duration, GatesContext, HttpResponse, Secret, Slot, Table, hookimpl
 from relman_plugins.gates.asking.answers import field_of, json_of
 from relman_plugins.gates.asking.placeholders import Template, filled, in_address, per_platform, values_of
-from relman_plugins.gates.asking.verdict import closing, plain
 from relman_plugins.gates.command import digests_of
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, closing, plain
 
 LIMIT = 1024 * 1024
 """Bytes of an answer."""

@@ -1,8 +1,9 @@
 """The gate `no-downgrade`: what enters a stream is no older than what the stream holds.
 
 Three things are looked at, and each alone closes the gate, under a code of its own: when the image was made, the
-version that it gives itself, and the packages that must not go back. A downgrade that is meant is let through by an
-override of that code.
+version that it gives itself, and the packages that must not go back. Where the stream's tag holds something else than
+the release before, as after moving it by hand, the first two are looked at for that as well. A downgrade that is meant
+is let through by an override of that code.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from fnmatch import fnmatchcase
 
 from relman.model.diff import ChangeKind
 from relman.model.gates import GateResult, State
-from relman.model.oci import PlatformImage
+from relman.model.oci import Digest, Image, PlatformImage
 from relman.model.release import Candidate
-from relman.plugin import GatesContext, Slot, Table, hookimpl
+from relman.plugin import GatesContext, NotFound, Slot, Table, hookimpl, look_at
 from relman_plugins.gates.verdict import Verdict, passed
 
 PACKAGES = (
@@ -57,8 +58,12 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     for rule, settings in context.asked("no-downgrade", NoDowngradeSettings):
         for candidate in context.release.candidates:
             parts = [part for part in candidate.image.platforms if part.platform in candidate.platforms]
+            held = _held(context, candidate)
             for part in parts:
-                for each in verdicts(_steps(context, candidate, part, settings.packages)):
+                found = verdicts(_steps(context, candidate, part, settings.packages))
+                if held:
+                    found = both(found, verdicts(_beside(held, part)))
+                for each in found:
                     yield each.of(candidate, rule.name, part.platform if len(parts) > 1 else None)
 
 
@@ -67,7 +72,7 @@ class Steps:
     """The steps from the predecessor of one platform's image to itself, each as (before, after).
 
     ``packages`` are named packages whose newest version is older than before. ``unread`` says why
-    packages were not looked at, `None` where they were; ``follows`` is the predecessor's version.
+    packages were not looked at, `None` where they were; ``follows`` is the predecessor's version, ``whom`` what it is.
     """
 
     follows: str
@@ -76,6 +81,52 @@ class Steps:
     version: tuple[str | None, str | None]
     packages: Mapping[str, tuple[str, str]]
     unread: str | None = None
+    whom: str = "its predecessor"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What hosts have that follow a tag, where that is not what the candidate follows. The registry may lack it."""
+
+    tag: str
+    digest: Digest
+    image: Image | None
+
+
+def _held(context: GatesContext, candidate: Candidate) -> Held | None:
+    """Whatever the records say: hosts go back where their tag does."""
+    move = next((move for move in candidate.moves if not move.dated), None)
+    known = (None, candidate.image.digest, candidate.follows.digest if candidate.follows else None)
+    if move is None or move.before is None or move.before in known:
+        return None
+    try:
+        image = look_at(context.registry, move.reference.repository.digest(move.before))
+    except NotFound:
+        image = None
+    return Held(move.reference.tag or "", move.before, image)
+
+
+def _beside(held: Held, later: PlatformImage) -> Steps:
+    """The step from what a tag holds; packages are compared with the predecessor alone."""
+    earlier = _part_like(held.image, later)
+    return Steps(
+        follows=held.digest.short,
+        there=earlier is not None,
+        created=(earlier.created if earlier else None, later.created),
+        version=(earlier.version if earlier else None, later.version),
+        packages={},
+        whom=f"what `{held.tag}` holds",
+    )
+
+
+def _part_like(image: Image | None, later: PlatformImage) -> PlatformImage | None:
+    return (image.on(later.platform) or image.platforms[0]) if image else None
+
+
+def both(first: list[Verdict], second: list[Verdict]) -> list[Verdict]:
+    """What is said of two steps: each refusal, else that the first one passes."""
+    closed = [verdict for verdict in (*first, *second) if verdict.state is not State.PASSED]
+    return closed or first
 
 
 def _steps(context: GatesContext, candidate: Candidate, later: PlatformImage, names: tuple[str, ...]) -> Steps | None:
@@ -83,9 +134,7 @@ def _steps(context: GatesContext, candidate: Candidate, later: PlatformImage, na
     follows = candidate.follows
     if follows is None:
         return None
-    earlier = None
-    if follows.image:
-        earlier = follows.image.on(later.platform) or follows.image.platforms[0]
+    earlier = _part_like(follows.image, later)
     own = (candidate.variant.name, later.platform)
     diff = next((diff for diff in context.diffs if (diff.variant, diff.platform) == own), None)
     unread = None
@@ -115,7 +164,7 @@ def verdicts(steps: Steps | None) -> list[Verdict]:
     if found:
         return found
     before, after = steps.created
-    reason = f"made {after:%Y-%m-%d %H:%M}, its predecessor {before:%Y-%m-%d %H:%M}"
+    reason = f"made {after:%Y-%m-%d %H:%M}, {steps.whom} {before:%Y-%m-%d %H:%M}"
     evidence: dict[str, object] = {"created": [_shown(before), _shown(after)]}
     if all(steps.version):
         evidence["version"] = list(steps.version)
@@ -130,14 +179,14 @@ def _time(steps: Steps) -> Verdict | None:
         why = f"the registry no longer has `{steps.follows}`: there is no build time to compare with"
         return Verdict(State.ABSENT, why, code="predecessor-gone", needs=f"`{steps.follows}` in the registry")
     if before is None or after is None:
-        which = "its predecessor" if before is None else "the candidate"
+        which = steps.whom if before is None else "the candidate"
         why = f"{which} does not say when it was made"
         return Verdict(State.ABSENT, why, code="no-build-time", needs="builds that say `created`")
     if after >= before:
         return None
     return Verdict(
         State.FAILED,
-        f"it was made {after:%Y-%m-%d %H:%M}, before its predecessor of {before:%Y-%m-%d %H:%M}",
+        f"it was made {after:%Y-%m-%d %H:%M}, before {steps.whom} of {before:%Y-%m-%d %H:%M}",
         code="older-build",
         needs="a later build",
         evidence={"created": [_shown(before), _shown(after)]},
@@ -150,7 +199,7 @@ def _version(steps: Steps) -> Verdict | None:
         return None
     return Verdict(
         State.FAILED,
-        f"it calls itself {after}, and its predecessor {before}",
+        f"it calls itself {after}, and {steps.whom} {before}",
         code="older-version",
         needs=f"a build that calls itself {before} or later",
         evidence={"version": [before, after]},

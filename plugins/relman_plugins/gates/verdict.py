@@ -1,15 +1,26 @@
-"""What one gate says of one image, before it is bound to that image: the answer of a pure function of the evidence."""
+"""What one gate says of one image, before it is bound to that image: the answer of a pure function of the evidence.
+
+And what it concludes where it asked somebody else and got no answer; and strangers' texts, made harmless.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import ParamSpec
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Platform
 from relman.model.release import Candidate
+from relman.plugin import Malformed, Passing, RelmanError, Unequipped, redact
+
+P = ParamSpec("P")
+
+LINE = 200
+"""Characters of a stranger's text that go into a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +56,48 @@ def passed(reason: str, **evidence: object) -> Verdict:
 def skipped(what: str) -> Verdict:
     """Nobody looked, since the images are not read: ``what`` is looked at when a release is planned."""
     return Verdict(State.SKIPPED, f"{what} when a release is planned", code="not-read", needs="`relman plan`")
+
+
+class Closed(Exception):
+    """Nothing can be concluded but that the gate stays closed: ``verdict`` says why."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+def closing(judge: Callable[P, Verdict], *args: P.args, **named: P.kwargs) -> Verdict:
+    """What ``judge`` concludes; where it cannot, the gate is closed and says why."""
+    try:
+        return judge(*args, **named)
+    except Closed as closed:
+        return closed.verdict
+    except RelmanError as error:
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), "not-answered")
+        return Verdict(State.ERROR, plain(error.message), code, error.hint)
+
+
+_CODES: tuple[tuple[type[RelmanError], str], ...] = (
+    (Passing, "unreachable"),
+    (Malformed, "unreadable"),
+    (Unequipped, "unequipped"),
+)
+
+
+def plain(text: object, limit: int = LINE) -> str:
+    """A stranger's text on one line: no secrets, nothing that a terminal obeys, and no more than ``limit`` of it."""
+    words = " ".join(redact(str(text)).split())
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in words)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def lines(text: str, limit: int) -> str:
+    """A stranger's text with its lines kept, and as little to fear."""
+    kept = [plain(line, limit) for line in text.splitlines()]
+    return "\n".join(kept)[-limit:]
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 5) -> str:
+    """A few names in backticks, and how many more there are."""
+    shown = ", ".join(f"`{plain(name, 80)}`" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

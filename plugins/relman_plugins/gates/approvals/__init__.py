@@ -21,8 +21,7 @@ from relman_plugins.gates.approvals.people import Claim, Rules, judge, known
 from relman_plugins.gates.approvals.reviews import claims_from
 from relman_plugins.gates.approvals.signatures import NAMESPACE, claims_of, signers_of
 from relman_plugins.gates.asking.forge import ForgeTable, forge_of
-from relman_plugins.gates.asking.verdict import closing, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, closing, plain
 
 
 class ApprovalsSettings(ForgeTable):

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relman.model.gates import State
-from relman_plugins.gates.asking.verdict import listed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, listed, plain
 
 
 class Said(StrEnum):

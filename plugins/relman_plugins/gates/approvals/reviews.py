@@ -18,8 +18,7 @@ from relman.model.release import release_marker
 from relman_plugins.gates.approvals.people import Claim, Said
 from relman_plugins.gates.asking.answers import field_of, list_of, moment_of, text_of, unreadable
 from relman_plugins.gates.asking.forge import PER_PAGE, Forge, Kind
-from relman_plugins.gates.asking.verdict import Closed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Closed, Verdict, plain
 
 RECENT = 3
 """Pages of pull requests that are looked through, the ones that changed last first."""

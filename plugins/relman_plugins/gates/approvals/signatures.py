@@ -17,8 +17,7 @@ from pathlib import Path
 from relman.model.gates import State
 from relman.plugin import Malformed, ProgramFailed, run_program
 from relman_plugins.gates.approvals.people import Claim
-from relman_plugins.gates.asking.verdict import Closed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Closed, Verdict, plain
 
 NAMESPACE = "relman"
 MOST = 50

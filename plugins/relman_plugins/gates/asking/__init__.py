@@ -1,1 +1,1 @@
-"""What gates that ask others share: verdicts, placeholders, JSON from strangers, and forges."""
+"""What gates that ask others share: placeholders, programs, JSON from strangers, and forges."""

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relman.model.gates import State
-from relman_plugins.gates.asking.verdict import Closed, plain
 from relman_plugins.gates.signature.documents import read_json
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Closed, Verdict, plain
 
 
 def unreadable(what: str, why: object) -> Closed:

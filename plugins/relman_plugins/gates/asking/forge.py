@@ -16,8 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from relman.model.gates import State
 from relman.plugin import ConfigError, Duration, GatesContext, HttpResponse, Secret, Table, Web
 from relman_plugins.gates.asking.answers import json_of, list_of, object_of, unreadable
-from relman_plugins.gates.asking.verdict import Closed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Closed, Verdict, plain
 
 LIMIT = 8 * 1024 * 1024
 """Bytes of one answer: a check run may have a summary of 64 KiB."""

@@ -16,8 +16,7 @@ from pydantic import AfterValidator
 from relman.model.gates import State
 from relman.model.oci import Platform
 from relman.model.release import Candidate, Release
-from relman_plugins.gates.asking.verdict import Closed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Closed, Verdict, plain
 
 NAMES = frozenset(
     {"reference", "digest", "variant", "platform", "stream", "version", "revision", "release", "previous"}

@@ -14,10 +14,9 @@ from relman.model.gates import GateResult, State
 from relman.model.release import Candidate
 from relman.plugin import GatesContext, Slot, hookimpl
 from relman_plugins.gates.asking.forge import forge_of
-from relman_plugins.gates.asking.verdict import closing, plain
 from relman_plugins.gates.checks.judge import ChecksSettings, judge
 from relman_plugins.gates.checks.reading import checks_of
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, closing, plain
 
 
 @hookimpl

@@ -15,8 +15,7 @@ from relman.model.gates import State
 from relman.plugin import Duration
 from relman_plugins.gates.asking.answers import stamp
 from relman_plugins.gates.asking.forge import ForgeTable
-from relman_plugins.gates.asking.verdict import listed, plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, listed, plain
 
 SKEW = timedelta(minutes=5)
 """As far as a forge's clock may be ahead of ours."""

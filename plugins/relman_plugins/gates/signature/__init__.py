@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import TYPE_CHECKING
 
 from relman.model.plan import Action, GateResult, Stage, State, action_key
 from relman.model.release import Candidate
-from relman.plugin import ActionsContext, GatesContext, RegistryReader, RelmanError, hookimpl
+from relman.plugin import ActionsContext, GatesContext, RegistryReader, RelmanError, Slot, Table, hookimpl
 
 if TYPE_CHECKING:  # every release asks this plugin, and most projects have no [signature]
     from relman_plugins.gates.signature.executor import VerifyExecutor
@@ -24,16 +25,36 @@ _AT_ONCE = 8
 """Candidates that are looked at at the same time."""
 
 
+class SignatureSettings(Table):
+    """A table of this type has no keys of its own, so that one which is there is a fault: `[signature]` has them."""
+
+
+@hookimpl
+def relman_settings() -> tuple[Slot, ...]:
+    """A gate's table."""
+    return (Slot("gate", "signature", SignatureSettings),)
+
+
 @hookimpl
 def relman_gates(context: GatesContext) -> Iterator[GateResult]:
     """Passed where every signature that hosts will ask for is there, and names the image as they will."""
     rules = [rule for rule in context.rules if rule.type == "signature"]
-    if not rules or context.signature is None:
+    if not rules:
+        return
+    candidates = context.release.candidates
+    if context.signature is None:
+        for rule, candidate in product(rules, candidates):
+            yield candidate.gate(
+                rule.name,
+                State.ABSENT,
+                "there is no table [signature], which says who must have signed",
+                code="no-rule",
+                needs="[signature] in relman.toml",
+            )
         return
     from relman_plugins.gates.signature.rule import demands
 
     asked = demands(context.signature, context.registry)
-    candidates = context.release.candidates
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as workers:
         verdicts = list(workers.map(lambda candidate: _verdict(context.registry, candidate, asked), candidates))
     for candidate, verdict in zip(candidates, verdicts, strict=True):

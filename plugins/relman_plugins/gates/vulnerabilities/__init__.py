@@ -17,9 +17,8 @@ from relman.model.release import Candidate
 from relman.plugin import GatesContext, Malformed, NotFound, RegistryReader, Slot, hookimpl
 from relman_plugins.gates.asking.placeholders import filled, in_path, per_platform, values_of
 from relman_plugins.gates.asking.programs import ask_program
-from relman_plugins.gates.asking.verdict import Closed, closing, lines, plain
 from relman_plugins.gates.signature.documents import read_json
-from relman_plugins.gates.verdict import Verdict, skipped
+from relman_plugins.gates.verdict import Closed, Verdict, closing, lines, plain, skipped
 from relman_plugins.gates.vulnerabilities.judge import About, VulnerabilitiesSettings, judge
 from relman_plugins.gates.vulnerabilities.report import LIMIT, Report, read_report
 

@@ -15,8 +15,7 @@ from relman.model.gates import State
 from relman.plugin import Duration, Table
 from relman_plugins.gates.asking.answers import stamp
 from relman_plugins.gates.asking.placeholders import Template
-from relman_plugins.gates.asking.verdict import plain
-from relman_plugins.gates.verdict import Verdict
+from relman_plugins.gates.verdict import Verdict, plain
 from relman_plugins.gates.vulnerabilities.report import Finding, Report, Severity
 
 _SHOWN = 50
