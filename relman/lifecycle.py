@@ -31,7 +31,7 @@ from relman.model.changelog import Changelog, Commit
 from relman.model.check import Fault
 from relman.model.gates import GateResult, OverrideRequest
 from relman.model.oci import Platform
-from relman.model.plan import Action, Plan
+from relman.model.plan import Action, Plan, Stage
 from relman.model.record import Receipt, Record, RecordState
 from relman.model.release import Release
 from relman.model.streams import Stream

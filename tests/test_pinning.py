@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from relman import afterwards
 from relman.documents.plan import plan_bytes, plan_from_bytes
 from relman.errors import GateClosed, Malformed, StalePlan
 from relman.model.oci import Digest, Repository, parse_repository
@@ -154,7 +155,7 @@ def test_what_closes_after_preparations_and_before_the_first_tag_keeps_it_out(wo
     assert record.receipts[0].state is ReceiptState.DONE  # signatures were verified
     world.registry.refuses = False
     with world.walk() as walk:
-        walk.ledger.hold(walk.held_by(walk.config.stream("stable"), None, "no sound", by="ada"))
+        walk.ledger.hold(afterwards.held_by(walk, walk.config.stream("stable"), None, "no sound", by="ada"))
 
     with pytest.raises(GateClosed, match="gate `hold` is failed for `os`"):
         apply(world, plan, hours=1)

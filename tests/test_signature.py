@@ -517,8 +517,10 @@ def test_what_cannot_be_read_closes_the_gate(project: Project) -> None:
     assert "not a manifest of signatures" in result.reason
 
 
-def test_without_a_table_nothing_is_answered_and_nothing_is_planned(project: Project) -> None:
-    assert list(signature.relman_gates(project.context(None))) == []
+def test_without_a_table_the_gate_is_absent_and_names_it(project: Project) -> None:
+    (result,) = signature.relman_gates(project.context(None))
+
+    assert (result.state, result.code, result.needs) == (State.ABSENT, "no-rule", "[signature] in relman.toml")
 
 
 def test_an_identity_without_cosign_is_closed_and_says_what_to_install(

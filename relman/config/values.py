@@ -143,9 +143,13 @@ class Config:
 
     @property
     def tables(self) -> frozenset[str]:
-        """The channels, gates and plugins that it names, such as `announce.discord` (`Slot.table`)."""
+        """The channels, gates and plugins that it names, such as `announce.discord` (`Slot.table`).
+
+        `[signature]` names the gate of that type, whatever gates the streams have: it is asked again before tags move.
+        """
         return frozenset(
             (
+                *(("gate.signature",) if self.signed else ()),
                 *(f"{channel.kind}.{channel.type}" for channel in self.channels),
                 *(f"gate.{rule.type}" for stream in self.streams.values() for rule in stream.gates or ()),
                 *(f"plugin.{name}" for name in self.plugins),
