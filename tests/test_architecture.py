@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -52,6 +53,37 @@ def test_the_import_rules_hold() -> None:
     done = lint_imports(ROOT)
 
     assert done.returncode == 0, done.stdout
+
+
+def late_and_plain(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What a module imports late (`Later`), by the name that it has there; and what type checkers see imported."""
+    tree = ast.parse(path.read_text())
+    late: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            targets = node.targets[0].elts if isinstance(node.targets[0], ast.Tuple) else node.targets
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            for target, value in zip(targets, values, strict=False):
+                if isinstance(value, ast.Call) and ast.unparse(value.func) == "Later":
+                    late[ast.unparse(target)] = ast.literal_eval(value.args[0])
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for each in node.body:
+                if isinstance(each, ast.ImportFrom):
+                    plain |= {alias.asname or alias.name: f"{each.module}.{alias.name}" for alias in each.names}
+    return late, plain
+
+
+def test_what_is_imported_late_is_what_type_checkers_and_import_rules_see() -> None:
+    found = {path.name: late_and_plain(path) for path in modules() if "Later(" in path.read_text()}
+    found.pop("later.py")
+
+    assert "lifecycle.py" in found
+    for name, (late, plain) in found.items():
+        assert late, name
+        assert late == {each: plain.get(each) for each in late}, name
+        for module in late.values():
+            assert importlib.util.find_spec(module), module
 
 
 @pytest.mark.parametrize(
