@@ -508,10 +508,14 @@ class Lifecycle:
     def announcer(
         self, record: Record, plan: Plan, report: Callable[[Action, Receipt], None]
     ) -> Iterator[announcing.Announcer]:
-        """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end."""
+        """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end.
+
+        Raises `StalePlan` where somebody acted on it since ``record`` was read.
+        """
         session = self.ledger.reopen(record, host=socket.gethostname(), process=getpid(), now=self.clock())
         announcer = announcing.Announcer(plan, session, self._tools(plan, session, report), self.person())
         try:
+            announcing.require_unchanged(record, session.record)
             yield announcer
         finally:
             announcer.finish(lambda: self.instruments.contents_to_keep(plan))
