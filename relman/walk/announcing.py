@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from relman.boundary import guarded
 from relman.config import Config
 from relman.documents.reading import canonical
-from relman.errors import AnswerLost, ConfigError, NotFound, NotShown, Passing, PluginError, RelmanError, StalePlan, UsageError
+from relman.errors import (
+    AnswerLost,
+    ConfigError,
+    NotFound,
+    NotShown,
+    Passing,
+    PluginError,
+    RelmanError,
+    StalePlan,
+    UsageError,
+)
 from relman.hookspecs import Executor, Slot
 from relman.ledger.protocol import Session
 from relman.model.changelog import Changelog, Section
