@@ -44,6 +44,7 @@ from relman.hookspecs import (
     hookimpl,
 )
 from relman.mail import MailServer
+from relman.mentions import quiet
 from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
@@ -117,6 +118,7 @@ __all__ = [
     "known_issues_at",
     "lists_among",
     "lost_evidence",
+    "quiet",
     "redact",
     "run_program",
     "run_program_to_end",

@@ -82,7 +82,9 @@ def carry_out(
         log.debug("%s failed", action.target, exc_info=error)
         detail = error.message if error.hint is None else f"{error.message} ({error.hint})"
         if tried and not looked:  # it may be there all the same: `failed` would let the next run send it again
-            return Receipt.of(action, ReceiptState.UNKNOWN, detail=f"tried before, and not looked after: {detail}"), error
+            return Receipt.of(
+                action, ReceiptState.UNKNOWN, detail=f"tried before, and not looked after: {detail}"
+            ), error
         return Receipt.of(action, ReceiptState.FAILED, detail=detail), error
     return receipt, None
 

@@ -94,6 +94,18 @@ def test_an_optional_post_that_fails_again_is_reported_and_a_required_one_is_exi
     assert project.record["state"] == "finished"
 
 
+def test_no_half_of_a_secret_is_left_where_what_a_server_says_is_cut(workshop: Workshop, hook: Hook) -> None:
+    secret = "composed-token-in-a-header"
+    hook.next = lambda: Reply(400, {}, b"x" * 190 + secret.encode())
+    project = workshop.layouts(f'{hook.table}required = true\nheaders = {{ token = {{ env = "HOOK_TOKEN" }} }}\n')
+    project.plan(HOOK_TOKEN=secret)
+
+    said = project.relman("apply", "plan.json", code=4, HOOK_TOKEN=secret).stderr
+
+    assert "answered 400: xxx" in said
+    assert secret[:5] not in said
+
+
 def test_announcing_what_a_required_channel_lacked_finishes_the_release(workshop: Workshop, hook: Hook) -> None:
     hook.next = lambda: Reply(400)
     project = released(workshop, f"{hook.table}required = true\n", code=4)
@@ -277,7 +289,7 @@ def test_what_somebody_does_while_another_looks_is_not_done_over(
         assert process.stdout
         shown = b""
         while b"?" not in shown:
-            shown += process.stdout.read1()
+            shown += os.read(process.stdout.fileno(), 1000)
         unknown.relman("announce", VERSION, "--again", "--yes")
         os.write(ours, b"y\n")
         said = process.communicate(timeout=60)[0].decode()
