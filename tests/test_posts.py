@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from hypothesis import strategies as st
 
 from relman.errors import ConfigError, UsageError
 from relman.mentions import JOINER, quiet
+from relman.model.changelog import Major
+from relman.model.gates import Override
+from relman.model.oci import Digest
 from relman.render import NotesRenderer, Templates
 from relman.render.escaping import escape, sanitised
 from relman.render.measures import MEASURES, clusters, graphemes, mastodon, shortened, telegram
@@ -277,6 +282,51 @@ def test_nothing_pings_in_any_format(format: str, text: str) -> None:
 def test_an_at_is_kept_apart_from_a_name_save_in_an_address(text: str, quieted: str) -> None:
     assert quiet(text, entities=True) == quieted
     assert quiet(quieted, entities=True) == quieted
+
+
+# ---------------------------------------------------------------------------------------- what is let through by hand
+
+
+def let_through(reason: str) -> NotesRenderer:
+    digest = Digest.of(b"")
+    made = sample("Composed OS", "stable", ("os", "os-dx"))
+    each = [Override("soak", "pending", name, digest, reason, "ada", datetime(2026, 7, 6, tzinfo=UTC)) for name in "ab"]
+    return NotesRenderer(Templates(), made, {"overrides": tuple(each)})
+
+
+@pytest.mark.parametrize("template", ["post.md.j2", "rollback.md.j2"])
+def test_a_post_says_what_was_let_through_by_hand_in_every_detail(template: str) -> None:
+    back = {"rollback": {"of": "b", "to": "a", "reason": "", "by": "ada", "stays": [], "images": []}}
+    render = let_through("@everyone waits for `it`")
+    texts = [written(render.render(template, detail=detail, **back), "text") for detail in (3, 2, 1, 0)]
+
+    assert ["soak" in text for text in texts] == [True, True, True, False]
+    assert all("Let through by hand" in text for text in texts)
+    assert "waits for `it`" in texts[0]
+    assert texts[0].count("waits for") == 1
+    assert "by hand" not in written(renderer().render(template, detail=3, **back), "text")
+
+
+def test_a_webhook_is_told_what_was_let_through_by_hand() -> None:
+    told = json.loads(let_through('a "reason"').render("webhook.json.j2"))["overrides"]
+
+    assert told == [
+        {"gate": "soak", "code": "pending", "variant": name, "reason": 'a "reason"', "by": "ada"} for name in "ab"
+    ]
+
+
+def test_the_longest_reason_does_not_keep_a_post_from_its_channel() -> None:
+    text = let_through("👩‍👩‍👧‍👦 @everyone " * 1000).post("post.md.j2", format="text", limit=280, measure="graphemes")
+
+    assert graphemes(text) <= 280
+    assert "Let through by hand" in text
+
+
+def test_a_label_that_is_there_twice_says_for_which_images_also_where_there_is_little_room() -> None:
+    two = [Major("Kernel", "kernel", ("1",), (after,), (name,)) for after, name in (("2", "os"), ("3", "os-dx"))]
+    lines = written(renderer(majors=tuple(two)).render("post.md.j2", detail=2), "text").splitlines()
+
+    assert [line for line in lines if "Kernel" in line] == ["- Kernel (os): 1 ➡️ 2", "- Kernel (os-dx): 1 ➡️ 3"]
 
 
 # -------------------------------------------------------------------------------------------------- lengths
