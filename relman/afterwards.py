@@ -61,10 +61,14 @@ def posts(
 def announcer(
     walk: Lifecycle, record: Record, plan: Plan, report: Callable[[Action, Receipt], None]
 ) -> Iterator[announcing.Announcer]:
-    """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end."""
+    """Acts on posts of a release, which nobody else does meanwhile; what came of it is written at the end.
+
+    Raises `StalePlan` where somebody acted on it since ``record`` was read.
+    """
     session = walk.ledger.reopen(record, host=socket.gethostname(), process=getpid(), now=walk.clock())
     made = announcing.Announcer(plan, session, walk.tools(plan, session, report), walk.person())
     try:
+        announcing.require_unchanged(record, session.record)
         yield made
     finally:
         made.finish(lambda: walk.instruments.contents_to_keep(plan))

@@ -44,6 +44,7 @@ from relman.hookspecs import (
     hookimpl,
 )
 from relman.mail import MailServer
+from relman.mentions import quiet
 from relman.process import Ended as ProgramEnded
 from relman.process import ProcessFailed as ProgramFailed
 from relman.process import run as run_program
@@ -119,6 +120,7 @@ __all__ = [
     "lists_among",
     "look_at",
     "lost_evidence",
+    "quiet",
     "redact",
     "run_program",
     "run_program_to_end",

@@ -387,6 +387,20 @@ def test_what_was_tried_before_and_is_read_back_later_was_done_by_this_release()
     assert (receipt.state, receipt.detail, world.effects) == (DONE, "tried before; read back", ["x"])
 
 
+@pytest.mark.parametrize("fault", ["a service that is down", "no table", "no plugin"])
+def test_what_may_have_happened_stays_unknown_while_nothing_can_look_after_it(fault: str) -> None:
+    """`failed` would let the next run send it again."""
+    plan, world, session = plan_of(action("x")), World({"x": [lost]}), Remembering()
+    run(plan, session, world)
+
+    why = Passing("no network") if fault == "a service that is down" else RelmanError("no channel", hint="its table")
+    run(plan, session, world, Fake("other") if fault == "no plugin" else Fake("blind", probe_fails=why))
+    run(plan, session, world)
+
+    assert len(world.effects) == 1
+    assert session.record.receipts[0].state is UNKNOWN
+
+
 def test_a_kind_that_nobody_carries_out_fails_with_that_reason() -> None:
     outcome = run(plan_of(action("x", kind="pigeon")), Remembering(), World())
 

@@ -150,7 +150,7 @@ def test_where_a_channel_has_no_replies_the_text_links_to_the_earlier_post(name:
     ("written_by_hand", "posted"),
     [
         ("Thanks to @alice and (@bob), @ home.", "Thanks to @\u2060alice and (@\u2060bob), @ home."),
-        ("&#64;alice &#x40;bob &commat;carol", "&#64;\u2060alice &#x40;\u2060bob &commat;\u2060carol"),
+        ("&#64;alice &#x40;bob &commat;carol", "@\u2060alice @\u2060bob @\u2060carol"),
         ("[x](https://a.example/@os/b@c) mail@a.example", "[x](https://a.example/@os/b@c) mail@a.example"),
     ],
 )

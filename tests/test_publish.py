@@ -288,6 +288,8 @@ def test_releases_are_not_both_latest_and_pre_releases_and_drafts_have_no_discus
         model("github", latest=["stable"], prerelease=["testing", "stable"])
     with pytest.raises(ValidationError, match="a draft has no discussion"):
         model("github", draft=True, discussion_category="News")
+    with pytest.raises(ValidationError, match="is no key of `forgejo`: it has no discussions"):
+        model("forgejo", discussion_category="News")
 
 
 # ------------------------------------------------------------------------------------------------------- lengths

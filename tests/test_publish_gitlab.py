@@ -255,10 +255,15 @@ def test_what_gitlab_says_of_several_fields_is_said(server: GitLab, trial: Trial
         trial.executor(action).apply(action, trial.writer(action))
 
 
-@pytest.mark.parametrize("key", ["draft", "latest", "prerelease", "discussion_category"])
-def test_what_gitlab_does_not_have_is_no_key(key: str, server: GitLab, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [("draft", "drafts"), ("latest", "newest"), ("prerelease", "no mark"), ("discussion_category", "no discussions")],
+)
+def test_what_gitlab_does_not_have_is_refused_with_the_reason(
+    key: str, why: str, server: GitLab, tmp_path: Path
+) -> None:
     with (
-        pytest.raises(AssertionError, match=f"unknown key `{key}`"),
+        pytest.raises(AssertionError, match=f"{key}: is no key of `gitlab`: it .*{why}"),
         trying(server, tmp_path, "TOKEN", **{key: ["stable"]}),
     ):
         pass

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from relman.errors import UsageError
+from relman.mentions import quiet
 from relman.render.bbcode import to_bbcode
 from relman.render.discord import to_discord
 from relman.render.html import to_html
 from relman.render.markdown import to_text
-from relman.render.mentions import quiet
 from relman.render.slack import to_slack
 from relman.render.telegram import to_telegram
 

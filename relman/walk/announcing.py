@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from relman.boundary import guarded
 from relman.config import Config
 from relman.documents.reading import canonical
-from relman.errors import AnswerLost, ConfigError, NotFound, NotShown, Passing, PluginError, RelmanError, UsageError
+from relman.errors import (
+    AnswerLost,
+    ConfigError,
+    NotFound,
+    NotShown,
+    Passing,
+    PluginError,
+    RelmanError,
+    StalePlan,
+    UsageError,
+)
 from relman.hookspecs import Executor, Slot
 from relman.ledger.protocol import Session
 from relman.model.changelog import Changelog, Section
@@ -169,6 +179,21 @@ def require_made(record: Record, plan: Plan | None, *, new: bool) -> Plan:
             hint=f"`relman announce {record.version} --edit` corrects what was posted, `--withdraw` takes it back",
         )
     return plan
+
+
+def require_unchanged(shown: Record, held: Record) -> None:
+    """Raises `StalePlan` where somebody acted on a release between what was ``shown`` and now that it is ``held``.
+
+    A person answers a question for as long as it takes. "It is not there" says nothing of a post sent meanwhile.
+    """
+    before, after = ({receipt.key: receipt for receipt in record.receipts} for record in (shown, held))
+    if (shown.state, before) == (held.state, after):
+        return
+    changed = next((receipt for key, receipt in after.items() if before.get(key) != receipt), None)
+    what = f"`{changed.action}` is {changed.state} now" if changed else f"it is {held.state} now"
+    raise StalePlan(
+        f"somebody acted on `{held.version}` meanwhile: {what}", hint="the same command again shows how it stands"
+    )
 
 
 def posts_of(

@@ -55,10 +55,13 @@ def carry_out(
     executor = tools.executors.get(action.kind)
     if executor is None:
         error: RelmanError = PluginError(f"no plugin carries out actions of the kind `{action.kind}`")
-        return Receipt.of(action, ReceiptState.FAILED, detail=error.message), error
+        state = ReceiptState.UNKNOWN if tried else ReceiptState.FAILED
+        return Receipt.of(action, state, detail=error.message), error
+    looked = False
     try:
         reader = tools.reader(action, executor)
         found = _guarded(executor.probe, action, reader)
+        looked = True
         if isinstance(found, Receipt):
             if tried:  # it was this release that did it, so it is this release's to put back
                 return replace(found, state=ReceiptState.DONE, detail="tried before; read back"), None
@@ -78,6 +81,10 @@ def carry_out(
     except RelmanError as error:
         log.debug("%s failed", action.target, exc_info=error)
         detail = error.message if error.hint is None else f"{error.message} ({error.hint})"
+        if tried and not looked:  # it may be there all the same: `failed` would let the next run send it again
+            return Receipt.of(
+                action, ReceiptState.UNKNOWN, detail=f"tried before, and not looked after: {detail}"
+            ), error
         return Receipt.of(action, ReceiptState.FAILED, detail=detail), error
     return receipt, None
 

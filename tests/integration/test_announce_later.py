@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.driver import Project, Workshop
+from tests.integration.driver import Project, Workshop, command, environment
 from tests.servers import Reply, Scripted
 
 VERSION = "stable-20260624"
@@ -90,6 +92,18 @@ def test_an_optional_post_that_fails_again_is_reported_and_a_required_one_is_exi
     hook.next = lambda: Reply(204)
     project.relman("resume")
     assert project.record["state"] == "finished"
+
+
+def test_no_half_of_a_secret_is_left_where_what_a_server_says_is_cut(workshop: Workshop, hook: Hook) -> None:
+    secret = "composed-token-in-a-header"
+    hook.next = lambda: Reply(400, {}, b"x" * 190 + secret.encode())
+    project = workshop.layouts(f'{hook.table}required = true\nheaders = {{ token = {{ env = "HOOK_TOKEN" }} }}\n')
+    project.plan(HOOK_TOKEN=secret)
+
+    said = project.relman("apply", "plan.json", code=4, HOOK_TOKEN=secret).stderr
+
+    assert "answered 400: xxx" in said
+    assert secret[:5] not in said
 
 
 def test_announcing_what_a_required_channel_lacked_finishes_the_release(workshop: Workshop, hook: Hook) -> None:
@@ -245,6 +259,50 @@ def test_it_is_left_for_a_reason(unknown: Project, hook: Hook) -> None:
     assert "nothing to do" in unknown.relman("announce", VERSION, "--yes").stderr
     assert "the forum is closed" in unknown.relman("records", "show", VERSION).stdout
     assert len(hook.asked) == 1
+
+
+def test_a_table_that_is_taken_out_and_put_back_lets_nothing_be_sent_again(unknown: Project, hook: Hook) -> None:
+    with_table = (unknown.folder / "relman.toml").read_text()
+    unknown.configure(f"{hook.table}required = true\n", "")
+    assert "no channel `hook`" in unknown.relman("announce", VERSION, "--yes", code=4).stderr
+    (unknown.folder / "relman.toml").write_text(with_table)
+
+    assert "is unknown" in unknown.relman("announce", VERSION, "--yes", code=4).stderr
+
+    assert len(hook.asked) == 1
+
+
+@pytest.mark.parametrize("asked_for", [("--again",), ("--skip", "--reason", "never mind"), ("--posted",)])
+def test_what_somebody_does_while_another_looks_is_not_done_over(
+    unknown: Project, hook: Hook, asked_for: tuple[str, ...]
+) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command(("announce", VERSION, *asked_for)),
+        cwd=unknown.folder,
+        env=environment(unknown.folder, {}),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout
+        shown = b""
+        while b"?" not in shown:
+            shown += os.read(process.stdout.fileno(), 1000)
+        unknown.relman("announce", VERSION, "--again", "--yes")
+        os.write(ours, b"y\n")
+        said = process.communicate(timeout=60)[0].decode()
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
+
+    assert "`webhook:hook` is done now" in said
+    assert process.returncode == 5
+    assert len(hook.asked) == 2
+    assert (unknown.record["state"], receipt(unknown, "webhook:hook")["state"]) == ("finished", "done")
+    assert "lease" not in unknown.record
 
 
 # ----------------------------------------------------------------------------------------- edited and taken back

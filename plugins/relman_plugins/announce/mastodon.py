@@ -161,7 +161,9 @@ class MastodonExecutor:
         query: dict[str, object] = {"limit": PAGE, "exclude_reblogs": "true"}
         for _ in range(PAGES):
             page = server.get(f"v1/accounts/{quote(account)}/statuses", **query)
-            statuses = [one for one in page if isinstance(one, dict)] if isinstance(page, list) else []
+            if not isinstance(page, list):  # that nothing is there is said by an empty list alone
+                raise Malformed(f"the server of channel `{action.channel}` does not show the account's posts")
+            statuses = [one for one in page if isinstance(one, dict)]
             for status in statuses:
                 if _says(status, action) and _ID.fullmatch(str(status.get("id"))):
                     return _receipt(action, ReceiptState.ADOPTED, status)

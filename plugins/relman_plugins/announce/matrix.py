@@ -175,12 +175,13 @@ class MatrixExecutor:
         for _ in range(PAGES):
             page = home.get("rooms", room, "messages", **query)
             chunk = page.get("chunk")
-            events = chunk if isinstance(chunk, list) else []
-            for event in events:
+            if not isinstance(chunk, list):  # that nothing is there is said by an empty list alone
+                raise Malformed(f"the server of channel `{action.channel}` does not show the room's messages")
+            for event in chunk:
                 id = under(event, "event_id")
                 if _is_ours(event, action, account) and isinstance(id, str) and _EVENT.fullmatch(id):
                     return _receipt(action, ReceiptState.ADOPTED, room, id)
-            times = [at for event in events if isinstance(at := under(event, "origin_server_ts"), int)]
+            times = [at for event in chunk if isinstance(at := under(event, "origin_server_ts"), int)]
             end = page.get("end")
             if not isinstance(end, str) or (times and min(times) < oldest):
                 return None

@@ -22,6 +22,7 @@ from relman.plugin import (
     ChannelReader,
     ChannelSettings,
     ChannelWriter,
+    Malformed,
     NotShown,
     Passing,
     RelmanError,
@@ -137,7 +138,9 @@ class SlackExecutor:
                 return Unknown(f"the channel's history cannot be read: Slack answers `{error}`")
             _refuse(answer, action, "conversations.history", reading=True)
             messages = answer.get("messages")
-            for message in messages if isinstance(messages, list) else ():
+            if not isinstance(messages, list):  # that nothing is there is said by an empty list alone
+                raise Malformed(f"conversations.history of channel `{action.channel}` was answered without messages")
+            for message in messages:
                 ts = under(message, "ts")
                 if _is_ours(message, action) and isinstance(ts, str) and _TS.fullmatch(ts):
                     return _receipt(action, reader, ReceiptState.ADOPTED, settings.channel, ts)

@@ -23,6 +23,7 @@ from relman.plugin import (
     Slot,
     hookimpl,
 )
+from relman_plugins.announce.answers import body as body_of
 from relman_plugins.announce.texts import announcement
 
 
@@ -87,7 +88,7 @@ class WebhookExecutor:
                 f"webhook `{action.channel}` answered {response.status}: something before it lost the answer"
             )
         if response.status not in settings.expect:
-            said = response.content[:200].decode(errors="replace").strip()
+            said = body_of(response)
             expected = ", ".join(map(str, settings.expect))
             raise RelmanError(
                 f"webhook `{action.channel}` answered {response.status}{f': {said}' if said else ''}",

@@ -18,7 +18,7 @@ from .assets import Asset
 from .executor import ReleaseExecutor
 from .planning import Wanted, plan_release
 from .releases import Found, Held
-from .table import Address, ForgeSettings, server
+from .table import Address, ForgeSettings, lacking, server
 
 API = "/api/v1"
 PAGE = 50
@@ -37,6 +37,8 @@ class ForgejoSettings(ForgeSettings):
     api: Annotated[str, AfterValidator(_api)]
     draft: bool = False
     prerelease: tuple[str, ...] = ()
+    latest: Annotated[None, lacking("forgejo", "it takes the newest release")] = None
+    discussion_category: Annotated[None, lacking("forgejo", "it has no discussions")] = None
 
     @property
     def address(self) -> Address:

@@ -15,7 +15,7 @@ from relman.plugin import AnswerLost, Malformed, RelmanError
 from .api import Api
 from .assets import Asset
 from .planning import Wanted
-from .table import Address, ForgeSettings, server
+from .table import Address, ForgeSettings, lacking, server
 
 API = "/api/v4"
 PACKAGE = "relman"
@@ -33,6 +33,10 @@ class GitLabSettings(ForgeSettings):
         str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
     ]
     api: Annotated[str, AfterValidator(_api)] = "https://gitlab.com/api/v4"
+    draft: Annotated[None, lacking("gitlab", "it has no drafts of releases")] = None
+    prerelease: Annotated[None, lacking("gitlab", "it has no mark for pre-releases")] = None
+    latest: Annotated[None, lacking("gitlab", "it takes the newest release")] = None
+    discussion_category: Annotated[None, lacking("gitlab", "it opens no discussions")] = None
 
     folder: ClassVar[str] = "-/releases"
     downloads: ClassVar[str] = "{tag}/downloads"

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from relman.plugin import ConfigError, Duration, PublishSettings, Secret
 
@@ -42,6 +42,15 @@ def server(value: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError(f"`{value}` has to begin with `https://`: a token is sent there")
     return value.rstrip("/")
+
+
+def lacking(type: str, why: str) -> BeforeValidator:
+    """Of a key that other forges have: refused with the reason, instead of as one that nobody knows."""
+
+    def refuse(_value: object) -> None:
+        raise ValueError(f"is no key of `{type}`: {why}")
+
+    return BeforeValidator(refuse)
 
 
 Server = Annotated[str, AfterValidator(server)]

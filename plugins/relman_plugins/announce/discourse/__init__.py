@@ -6,18 +6,14 @@ finds the topic by it. A reply carries it in its text, where only the API shows 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from relman.model.plan import Action, action_key
 from relman.model.record import Receipt
-from relman.plugin import ActionsContext, ConfigError, Slot, UsageError, hookimpl
+from relman.plugin import ActionsContext, ConfigError, Slot, UsageError, hookimpl, quiet
 from relman_plugins.announce.discourse.executor import POSTED, DiscourseExecutor
 from relman_plugins.announce.discourse.settings import TITLE, DiscourseSettings, marker
 from relman_plugins.announce.texts import announcement, rendered
-
-_AT = re.compile(r"https?://[^\s<>()]+|(?<!\w)(?:@|&#0*64;|&#[xX]0*40;|&commat;)(?=\w)")
-_JOINER = "\u2060"
 
 
 @hookimpl
@@ -73,7 +69,7 @@ def _text(context: ActionsContext, settings: DiscourseSettings, earlier: Receipt
 
 def _quiet(notes: str) -> str:
     """Notes in which nobody is mentioned: who has a name in a repository may be another on a forum."""
-    return _AT.sub(lambda found: found[0] + _JOINER * (not found[0].startswith("http")), notes.rstrip())
+    return quiet(notes.rstrip(), entities=True)
 
 
 @hookimpl

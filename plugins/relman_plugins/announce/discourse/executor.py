@@ -145,8 +145,13 @@ class DiscourseExecutor:
 def _waiting(forum: Forum, action: Action, reader: ChannelReader) -> Receipt | None:
     """Our post among those that wait for a moderator: it has no external id before it is let through."""
     response = forum.get(reader, f"/posts/{forum.headers['Api-Username']}/pending.json")
-    pending = fields(response).get("pending_posts") if response.status == 200 else None
-    for one in pending if isinstance(pending, list) else ():
+    if response.status in (403, 404):  # who may not see what waits, and a forum that shows it nobody
+        return None
+    forum.check(response, reading=True)
+    pending = fields(response).get("pending_posts")
+    if not isinstance(pending, list):
+        raise Malformed(f"{forum} does not show what waits for a moderator")
+    for one in pending:
         named = under(one, "title") == action.text("title") or (_answered(action) and under(one, "title") is None)
         if named and surviving(str(under(one, "raw_text"))) == surviving(action.text("text")):
             return _pending(action, ReceiptState.ADOPTED)

@@ -8,11 +8,15 @@ JOINER = "\u2060"
 """Stands between an `@` and a name: invisible, no line breaks there, and no service takes what follows for a name."""
 
 _WRITTEN_AT = re.compile(r"&(?:#0*64|#[xX]0*40|commat);")
+_LOUD = "everyone|here|channel"
+"""Names that ping everybody, with Discord wherever they stand."""
 _AT = re.compile(
-    r"(?P<address>https?://[^\s<>()\"'@]*/)(?=@)"  # `https://example.social/@os` is where somebody is, and pings nobody
-    r"|@[\u200b\u200c\u200d\u2060]*(?=\S)"
+    # `https://example.social/@os` is where somebody is, and `…/os@sha256:1f` what is there: neither pings
+    rf"(?P<address>https?://(?!@)(?:[^\s<>()\"'@]|(?<=[^\W_])@(?!{_LOUD})|(?<=[/=])@(?!{_LOUD}))+)"
+    # `os@sha256:1f` and `os@example.org`: whoever mentions somebody has no letter before the `@`
+    rf"|(?<![^\W_])@[\u200b-\u200d\u2060]*(?=\S)|@[\u200b-\u200d\u2060]*(?={_LOUD})",
+    re.IGNORECASE,
 )
-_EVERYBODY = re.compile(r"(?P<path>/)@(?=everyone|here|channel)", re.IGNORECASE)
 
 
 def quiet(text: str, *, entities: bool = False) -> str:
@@ -24,18 +28,4 @@ def quiet(text: str, *, entities: bool = False) -> str:
     plain = _WRITTEN_AT.sub("@", text) if entities else text
     if "@" not in plain:
         return plain
-    written: list[str] = []
-    at = 0
-    for found in _AT.finditer(plain):
-        if found.start() < at:
-            continue
-        written.append(plain[at : found.start()])
-        if found["address"]:
-            end = found.end() + 1
-            loud = _EVERYBODY.match(plain, found.end() - 1) is not None
-            written.append(found["address"] + "@" + JOINER * loud)
-        else:
-            end = found.end()
-            written.append("@" + JOINER)
-        at = end
-    return "".join(written) + plain[at:]
+    return _AT.sub(lambda found: found["address"] or f"@{JOINER}", plain)
