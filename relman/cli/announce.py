@@ -18,7 +18,7 @@ from relman.errors import PartlyDone, RelmanError, UsageError
 from relman.lifecycle import Lifecycle
 from relman.model.plan import Stage
 from relman.model.record import ReceiptState, Record
-from relman.walk.announcing import TEXTS, Announcer, Post, left_out, standing
+from relman.walk.announcing import TEXTS, Announcer, CannotChange, Post, left_out, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +211,11 @@ def _conclude(record: Record, wish: _Wish, announcer: Announcer, failed: Sequenc
                 f"{printable(receipt.detail or '')}"
             )
     again = f"`relman {wish.word} {record.id}`"
-    if failed:
-        if not done and len(failed) == 1:
-            raise failed[0][1]
+    if failed and not done and (len(failed) == 1 or all(isinstance(error, CannotChange) for _, error in failed)):
+        raise failed[0][1]
+    if again_may_help := [error for _, error in failed if not isinstance(error, CannotChange)]:
         raise PartlyDone(
-            f"{counted(len(failed), 'post')} of `{record.version}` could not be changed",
+            f"{counted(len(again_may_help), 'post')} of `{record.version}` could not be changed",
             hint=f"the same command again tries the rest: {again}",
         )
     required = [(post, receipt) for post, receipt in left if post.planned.required]

@@ -6,6 +6,7 @@ Also what a post is told beside its text: where the whole notes stand, and which
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from relman.boundary import guarded
 from relman.config import Config
-from relman.documents.reading import canonical
 from relman.errors import (
     AnswerLost,
     ConfigError,
@@ -48,6 +48,8 @@ TRIES = 3
 """How often an edit or a withdrawal is asked for whose answer was lost: both can be repeated."""
 IN_ADDRESSES = ("project", "stream", "version", "previous", "major")
 """What `[changelog] page` may be made from."""
+UNSAID = frozenset({"reply_to", "since", "measured"})
+"""What a payload has beside what is said: the post above, where to look for it, what it measures."""
 TEXTS = ("title", "text", "body")
 """What a payload has of words, in the order in which people read them."""
 
@@ -156,9 +158,9 @@ class Post:
 
 
 def payload_digest(action: Action) -> str:
-    """The hash of all that an action says; what it was posted beneath is not said."""
-    said = {name: value for name, value in action.payload.items() if name != "reply_to"}
-    return hashlib.sha256(canonical(said)).hexdigest()
+    """The hash of all that an action says, in whatever order a plan has it; neither its place nor its room is said."""
+    said = {name: value for name, value in action.payload.items() if name not in UNSAID}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def require_made(record: Record, plan: Plan | None, *, new: bool) -> Plan:
@@ -229,6 +231,10 @@ def standing(posts: Iterable[Post]) -> tuple[Post, ...]:
 # -------------------------------------------------------------------------------------------------- doing it
 
 
+class CannotChange(RelmanError):
+    """The channel can neither change nor take back what it posted: asking again changes nothing."""
+
+
 class _Seen:
     """A session of a release of which nothing is in doubt: somebody looked."""
 
@@ -291,7 +297,7 @@ class Announcer:
         assert post.now
         found = self._asked("edit", post.now, post.receipt)
         if found is None:
-            raise RelmanError(f"`{post.planned.target}` cannot be changed any more", hint="see docs/channels.md")
+            raise CannotChange(f"`{post.planned.target}` cannot be changed any more", hint="see docs/channels.md")
         correction = Correction(self.tools.clock(), self.by, payload_digest(post.now))
         kept = replace(
             post.receipt,
@@ -307,7 +313,7 @@ class Announcer:
         """Take back what was posted. Raises where that failed; safe to repeat."""
         assert post.receipt
         if self._asked("undo", post.planned, post.receipt) is None:
-            raise RelmanError(f"`{post.planned.target}` cannot be taken back", hint="see docs/channels.md")
+            raise CannotChange(f"`{post.planned.target}` cannot be taken back", hint="see docs/channels.md")
         correction = Correction(self.tools.clock(), self.by)
         self._note(post, replace(post.receipt, state=ReceiptState.SKIPPED, detail="taken back", withdrawn=correction))
 

@@ -345,6 +345,31 @@ def test_what_a_service_cannot_change_is_an_error_that_says_so(workshop: Worksho
     assert "lease" not in project.record
 
 
+def test_what_cannot_be_changed_is_said_and_holds_up_nothing_else(workshop: Workshop, hook: Hook) -> None:
+    project = released(workshop, FEED, f'{hook.table}template = "news.md.j2"\n')
+    (project.folder / "templates" / "news.md.j2").write_text("other\n")
+    (project.folder / "note.md").write_text("Restart twice.\n")
+
+    edited = project.relman("announce", VERSION, "--edit", "--note", "note.md", "--yes")
+    withdrawn = project.relman("announce", VERSION, "--withdraw", "--yes")
+
+    assert ("`webhook:hook` cannot be changed" in edited.stderr, "1 post done" in edited.stderr) == (True, True)
+    assert ("`webhook:hook` cannot be taken" in withdrawn.stderr, "1 post done" in withdrawn.stderr) == (True, True)
+    assert "<entry>" not in (project.folder / "feed.xml").read_text()
+
+
+def test_an_edit_of_what_says_the_same_today_touches_nothing(workshop: Workshop, hook: Hook) -> None:
+    """Some services tell all readers of an edit. A plan that was read has its keys in another order than a new one."""
+    project = released(workshop, FEED, NEWS, hook.table)
+    before = (project.folder / "feed.xml").read_bytes()
+
+    for channel in ("feed", "news", "hook"):
+        ran = project.relman("announce", VERSION, "--edit", "--channel", channel, "--yes")
+        assert "says what it would say today" in ran.stderr
+
+    assert (project.folder / "feed.xml").read_bytes() == before
+
+
 def test_a_yank_names_the_command_and_the_edit_puts_a_banner_above(workshop: Workshop) -> None:
     project = released(workshop, FEED, NEWS)
     yanked = project.relman("yank", "stable", VERSION, "--reason", "eats *files*", "--yes")

@@ -77,6 +77,8 @@ def test_a_release_is_posted_once_everywhere_corrected_and_taken_back(workshop: 
         shown = project.relman("show", "plan.json", "--channel", name).stdout
         assert case.posts(town.servers[name])[0].strip() in shown
 
+    same = project.relman("announce", VERSION, "--edit", "--yes", **town.variables)
+    assert "says what it would say today" in same.stderr
     correctable = [name for name, case in CASES.items() if case.edits]
     chosen = [word for name in correctable for word in ("--channel", name)]
     (project.folder / "templates").mkdir()
