@@ -27,7 +27,7 @@ from relman.instruments import Instruments
 from relman.later import Later
 from relman.ledger.protocol import Ledger, Session
 from relman.manager import Plugins
-from relman.model.changelog import Changelog, Commit
+from relman.model.changelog import Changelog
 from relman.model.check import Fault
 from relman.model.gates import GateResult, OverrideRequest
 from relman.model.oci import Platform
@@ -132,7 +132,7 @@ class Lifecycle:
     ) -> Changelog:
         """The changelog of what was compared: commits, sections, groups, and the count that nothing was lost."""
         stream = self.config.stream(release.stream) if release else None
-        commits = composing.read_commits(compared, self._ask_commits, self.config)
+        commits = composing.read_commits(compared, partial(self._asked, hookspecs.relman_commits), self.config)
         context = hookspecs.SectionsContext(
             release=release,
             diffs=tuple(one.diff for one in compared if one.diff),
@@ -353,16 +353,13 @@ class Lifecycle:
         if before and any(receipt.settled and receipt.key not in prepared for receipt in before.receipts):
             return ()
         release = pinning.with_moves(self.instruments.resolver.pinned(plan), plan)
-        if plan.rollback:
-            return self._require_open(plan, self.gate(release, None, rollback=True))
-        # An SBOM that stood for an image need not be on this machine.
-        given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
-        compared = self.instruments.notes_comparer.compare(pairs_of_release(release), optional=given)
-        return self._require_open(plan, self.gate(release, compared))
-
-    def _require_open(self, plan: Plan, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
-        shut = gating.closed(gates, plan.overrides, self.clock())
-        if shut:
+        compared = None
+        if not plan.rollback:
+            # An SBOM that stood for an image need not be on this machine.
+            given = {(variant.name, platform) for variant in plan.variants for platform in variant.sboms}
+            compared = self.instruments.notes_comparer.compare(pairs_of_release(release), optional=given)
+        gates = self.gate(release, compared, rollback=plan.rollback is not None)
+        if shut := gating.closed(gates, plan.overrides, self.clock()):
             raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
         return gates
 
@@ -398,9 +395,6 @@ class Lifecycle:
         settings = SettingsOf(self.config, self.slots)
         context = hookspecs.ContentsContext(self.config.packages.ecosystems, settings)
         return self._asked(hookspecs.relman_contents_sources, context)
-
-    def _ask_commits(self, context: hookspecs.CommitsContext) -> tuple[Commit, ...]:
-        return self._asked(hookspecs.relman_commits, context)
 
     def _asked(self, hook: Callable[..., Iterable[T]], context: object) -> tuple[T, ...]:
         return tuple(value for answer in self.plugins.ask(hook, context=context) for value in answer.values)

@@ -48,10 +48,14 @@ def models() -> Iterator[Any]:
 
 
 def keys_of(model: Any) -> dict[str, FieldInfo]:
-    """The keys of a table as they are written; of a channel's type, those that it adds."""
+    """The keys of a table as they are written; of a channel's type, those that it adds.
+
+    A key whose type is that of nothing is there to be refused with a reason.
+    """
     own: type[BaseModel] = getattr(model, "model", model)
     wanted = getattr(model, "keys", None)
-    return {f.alias or name: f for name, f in own.model_fields.items() if wanted is None or name in wanted}
+    fields = {name: f for name, f in own.model_fields.items() if f.annotation is not types.NoneType}
+    return {f.alias or name: f for name, f in fields.items() if wanted is None or name in wanted}
 
 
 def default(field: FieldInfo) -> str:
