@@ -329,6 +329,14 @@ def test_a_label_that_is_there_twice_says_for_which_images_also_where_there_is_l
     assert [line for line in lines if "Kernel" in line] == ["- Kernel (os): 1 ➡️ 2", "- Kernel (os-dx): 1 ➡️ 3"]
 
 
+def test_in_the_shortest_list_a_label_stands_once_and_no_version_that_only_some_images_have() -> None:
+    several = [Major("Kernel", "kernel", ("1",), (after,), (name,)) for after, name in (("2", "os"), ("3", "os-dx"))]
+    several.append(Major("Mesa", "mesa", ("4",), ("5",), ("os", "os-dx")))
+    lines = written(renderer(majors=tuple(several)).render("post.md.j2", detail=1), "text").splitlines()
+
+    assert [line for line in lines if "Kernel" in line] == ["Kernel, Mesa 5 changed."]
+
+
 # -------------------------------------------------------------------------------------------------- lengths
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import click
 
@@ -45,8 +46,18 @@ class _Wish:
             raise UsageError("`--skip` needs a `--reason`" if self.skip else "`--reason` goes with `--skip`")
         if self.note is not None and not self.edit:
             raise UsageError("`--note` goes with `--edit`")
-        if self.posted and not self.posted.startswith(("https://", "http://")):
+        if self.posted and not _is_address(self.posted):
             raise UsageError(f"`{printable(self.posted)}` is no address of a post")
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address for people: records are public, so that none with a password in it is kept."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    plain = text.isprintable() and " " not in text and "@" not in parts.netloc and len(text) <= 2000
+    return plain and parts.scheme in ("https", "http") and bool(parts.hostname)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:

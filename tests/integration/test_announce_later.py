@@ -243,6 +243,16 @@ def test_it_is_settled_by_somebody_who_saw_it(unknown: Project, hook: Hook) -> N
     assert "no post is unknown" in unknown.relman("announce", VERSION, "--yes", "--posted", code=2).stderr
 
 
+@pytest.mark.parametrize(
+    "address", ["ftp://a.example/1", "https://", "https://ada:pw@a.example/1", "https://a.example/1\n2", "https://[a"]
+)
+def test_what_is_no_address_for_people_does_not_get_into_the_record(unknown: Project, address: str) -> None:
+    said = unknown.relman("announce", VERSION, "--yes", "--posted", address, code=2).stderr
+
+    assert "is no address of a post" in said
+    assert receipt(unknown, "webhook:hook")["state"] == "unknown"
+
+
 def test_it_is_sent_again_for_somebody_who_did_not_see_it(unknown: Project, hook: Hook) -> None:
     unknown.relman("announce", VERSION, "--yes", "--again")
 
