@@ -164,7 +164,9 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
         f"  {counted(counts.packages_changed, 'package row')} in {counted(len(plan.variants), 'variant')}, "
         f"{counted(counts.commits_in_range, 'commit')}",
     ]
-    lines += [f"  {note}" for note in plan.changelog.notes]
+    told = {note.rstrip(".").casefold() for note in plan.changelog.notes}  # as sentences, what readers care for
+    further = (note for note in plan.assumed if note.rstrip(".").casefold() not in told)
+    lines += [f"  {printable(note)}" for note in (*plan.changelog.notes, *further)]
     lines += ["", _bold("gates"), *gate_lines(plan.gates, plan.overrides, walk.clock())]
     if plan.actions:
         lines += ["", _bold("would do, in this order")]
