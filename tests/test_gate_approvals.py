@@ -645,7 +645,7 @@ def test_a_forge_that_does_not_answer_opens_nothing(client: Client, reply: Reply
         ({}, "say where people approve"),
         ({"reviews": True}, "anybody can review"),
         ({"allowed_signers": "a", "count": 0}, "greater than or equal to 1"),
-        ({"allowed_signers": "a", "count": 2, "from": ["ada", "Ada"]}, "`from` has only"),
+        ({"allowed_signers": "a", "count": 2, "from": ["ada", "Ada"]}, "`from` has only 1"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_a_fault(table: dict[str, Any], fault: str) -> None:
