@@ -566,7 +566,8 @@ class Lifecycle:
     def _require_open(self, plan: Plan, gates: tuple[GateResult, ...]) -> tuple[GateResult, ...]:
         shut = gating.closed(gates, plan.overrides, self.clock())
         if shut:
-            raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
+            look = "status" if plan.rollback else "plan"  # only planning runs programs, and reads what is inside
+            raise GateClosed(gating.explain(shut), hint=f"`relman {look} {plan.stream}` says what would open each gate")
         return gates
 
     # --------------------------------------------------------------------------------------- what they use
