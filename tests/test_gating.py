@@ -315,3 +315,14 @@ def test_who_does_not_answer_is_named_by_what_the_gate_is_and_each_refusal_says_
         "plugins that do not fail: one of these may have had the answer",
         "an answer about this digest",
     ]
+
+
+def test_an_override_of_one_platforms_answer_leaves_that_of_another() -> None:
+    amd = replace(answer(of=both("os"), state=State.FAILED, reason="no"), platform=LINUX_AMD64)
+    arm = replace(amd, platform=ARM)
+    request = OverrideRequest("soak", None, None, "urgent", "ada", NOON + timedelta(hours=1))
+
+    by_hand, _ = granted([request], [amd], NOON)
+
+    assert [one.platform for one in by_hand] == [LINUX_AMD64]
+    assert closed([amd, arm], by_hand, NOON) == (arm,)

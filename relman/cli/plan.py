@@ -136,8 +136,8 @@ def override_lines(overrides: Sequence[Override]) -> list[str]:
     for one in overrides:
         found.setdefault((one.gate, one.code, one.by, one.reason, one.until), []).append(one.variant)
     return [
-        f"overridden: {gate}{'' if code in set(State) else f' ({code})'} for {', '.join(variants)} by {printable(by)} "
-        f"until {until:%Y-%m-%d %H:%M}: {printable(reason)}"
+        f"overridden: {gate}{'' if code in set(State) else f' ({code})'} for {', '.join(dict.fromkeys(variants))} "
+        f"by {printable(by)} until {until:%Y-%m-%d %H:%M}: {printable(reason)}"
         for (gate, code, by, reason, until), variants in found.items()
     ]
 

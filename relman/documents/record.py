@@ -78,7 +78,10 @@ class GateDocument(TypedDict):
 
 
 class OverrideDocument(TypedDict):
-    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why."""
+    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why.
+
+    ``platform`` is there where the answer was about one.
+    """
 
     gate: Name
     code: Name
@@ -87,6 +90,7 @@ class OverrideDocument(TypedDict):
     reason: str
     by: str
     until: Time
+    platform: NotRequired[PlatformText]
 
 
 class CorrectionDocument(TypedDict):
@@ -349,7 +353,7 @@ def gate_document(gate: GateResult) -> GateDocument:
 
 def override_document(override: Override) -> OverrideDocument:
     """An override as records and plans have it."""
-    return OverrideDocument(
+    document = OverrideDocument(
         gate=override.gate,
         code=override.code,
         variant=override.variant,
@@ -358,6 +362,9 @@ def override_document(override: Override) -> OverrideDocument:
         by=override.by,
         until=rfc3339(override.until),
     )
+    if override.platform is not None:
+        document["platform"] = str(override.platform)
+    return document
 
 
 def override_from(read: OverrideDocument) -> Override:
@@ -370,6 +377,7 @@ def override_from(read: OverrideDocument) -> Override:
         reason=read["reason"],
         by=read["by"],
         until=parse_rfc3339(read["until"]),
+        platform=Platform.parse(read["platform"]) if "platform" in read else None,
     )
 
 
