@@ -360,7 +360,8 @@ class Lifecycle:
             compared = self.instruments.notes_comparer.compare(pairs_of_release(release), optional=given)
         gates = self.gate(release, compared, rollback=plan.rollback is not None)
         if shut := gating.closed(gates, plan.overrides, self.clock()):
-            raise GateClosed(gating.explain(shut), hint=f"`relman status {plan.stream}` shows every gate")
+            look = "status" if plan.rollback else "plan"  # only planning runs programs, and reads what is inside
+            raise GateClosed(gating.explain(shut), hint=f"`relman {look} {plan.stream}` says what would open each gate")
         return gates
 
     # --------------------------------------------------------------------------------------- what they use

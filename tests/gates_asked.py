@@ -83,6 +83,7 @@ def rule(type: str, **table: object) -> GateRule:
 def answers(plugin: ModuleType, asked: GatesContext) -> list[GateResult]:
     """What a gate says."""
     found: list[GateResult] = list(plugin.relman_gates(asked))
+    assert all(bool(one.needs) is not one.opens for one in found), "a refusal says what is needed"
     return found
 
 

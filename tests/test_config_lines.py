@@ -61,6 +61,10 @@ last = 1'''
             ("text",): 5,
             ("literal",): 9,
             ("array",): 12,
+            ("array", 0): 13,
+            ("array", 1): 13,
+            ("array", 2): 14,
+            ("array", 3): 15,
             ("after",): 17,
             ("table", "x.y"): 19,
             ("table", "x.y", "key"): 20,
@@ -119,10 +123,10 @@ def test_a_text_over_several_lines_may_end_in_quotes_of_its_own(quote: str, coun
     assert key_lines(text) == {("a",): 1, ("b",): 3}
 
 
-def test_inside_an_inline_table_the_line_of_the_key_that_holds_it_is_the_answer() -> None:
+def test_inside_an_inline_table_the_line_on_which_it_begins_is_the_answer() -> None:
     lines = key_lines('a = 1\nrename = [\n  { match = "x" },\n  { mtch = "x" },\n]\n')
 
-    assert line_of(lines, ("rename", 1, "mtch")) == 2
+    assert line_of(lines, ("rename", 1, "mtch")) == 4
     assert line_of(lines, ("nothing", "here")) is None
 
 

@@ -16,7 +16,7 @@ from relman.documents.plan import ActionDocument, plan_bytes, plan_digest, plan_
 from relman.errors import Malformed
 from relman.model.changelog import Accounting, Changelog, VariantSummary
 from relman.model.gates import Override
-from relman.model.oci import Digest, Platform, parse_reference
+from relman.model.oci import LINUX_AMD64, Digest, Platform, parse_reference
 from relman.model.plan import Action, GateResult, Plan, PlannedVariant, Stage, State, action_key
 
 A = Digest.of(b"a")
@@ -79,7 +79,10 @@ PLAN = Plan(
     assumed=("the dated tag `stable-20250525` stands for a record",),
     changelog=CHANGELOG,
     notes="# Bluefin\n\n| a | b |\n",
-    overrides=(Override("soak", "pending", "bluefin", A, "urgent", "ada", datetime(2025, 6, 9, tzinfo=UTC)),),
+    overrides=(
+        Override("soak", "pending", "bluefin", A, "urgent", "ada", datetime(2025, 6, 9, tzinfo=UTC)),
+        Override("sbom", "no-sbom", "bluefin", A, "urgent", "ada", datetime(2025, 6, 9, tzinfo=UTC), LINUX_AMD64),
+    ),
 )
 
 texts = st.text(max_size=20)

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from relman import standing
 from relman.cli.gates import gate_lines, gate_markdown, left
+from relman.cli.plan import explain
 from relman.manager import Plugins
 from relman.model.gates import GateResult, Override, OverrideRequest, State
 from relman.model.oci import Digest
@@ -191,3 +192,14 @@ def test_an_override_stands_in_plan_notes_and_record(world: World) -> None:
     expected = (Override("mood", "monday", "os", digest, "it *cannot* wait", "ada", MONDAY + timedelta(hours=1)),)
     assert (plan.overrides, record.overrides) == (expected, expected)
     assert "## Let through by hand\n\n- The gate `mood` for os: it \\*cannot\\* wait (ada)\n" in plan.notes
+
+
+def test_an_override_that_means_no_refusal_is_said_to_have_no_effect(world: World) -> None:
+    request = OverrideRequest("mood", "tuesday", None, "x", "ada", MONDAY + timedelta(hours=1))
+    with world.walk() as walk:
+        plan = walk.plan(walk.config.stream("stable"), overrides=[request])
+        lines = explain(plan, walk, probe=False).split("\n")
+
+    assert plan.overrides == ()
+    assert lines.count("  nothing that `mood` says needs the override: it has no effect") == 1
+    assert len([line for line in lines if "there is no earlier record" in line.lower()]) == 1

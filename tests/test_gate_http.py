@@ -164,3 +164,18 @@ def test_with_a_platform_each_is_asked_about_and_answers_for_its_own_manifest(cl
 def test_a_table_that_makes_no_sense_is_a_fault(table: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         HttpSettings.model_validate(table)
+
+
+@pytest.mark.parametrize(
+    ("answered", "wanted", "reason"),
+    [
+        (1, "1", '`result` is `1`, and not `"1"`'),
+        (True, "true", '`result` is `true`, and not `"true"`'),
+        ("True", True, '`result` is `"True"`, and not `true`'),
+        ("bad", "good", "`result` is `bad`, and not `good`"),
+    ],
+)
+def test_what_only_looks_alike_is_told_apart(answered: object, wanted: object, reason: str) -> None:
+    settings = HttpSettings.model_validate({"url": "https://ci.example.org/", "field": "result", "equals": wanted})
+
+    assert judge(response(body(result=answered)), (OS.image.digest,), settings).reason == reason

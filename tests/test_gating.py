@@ -88,7 +88,7 @@ def test_an_answer_about_another_digest_is_an_error_that_names_it() -> None:
     (result,) = settle([SOAK], [OS], [answer(digest=yesterday)], {})
 
     reason = f"what answers for it spoke about `{yesterday.short}`, and this is `{OS.image.digest.short}`"
-    assert result == OS.gate("soak", State.ERROR, reason, code="other-digest")
+    assert result == OS.gate("soak", State.ERROR, reason, code="other-digest", needs="an answer about this digest")
 
 
 def test_an_answer_for_another_variant_or_rule_does_not_count() -> None:
@@ -100,7 +100,8 @@ def test_an_answer_for_another_variant_or_rule_does_not_count() -> None:
 
     (result,) = settle([SOAK], [OS], others, {})
 
-    assert result == answer(state=State.ABSENT, reason="no plugin answers for the gate `soak`")
+    reason, needs = "no plugin answers for gates of the type `soak`", "the plugin that does, or another `type`"
+    assert result == OS.gate("soak", State.ABSENT, reason, needs=needs)
 
 
 def test_a_plugin_that_failed_closes_what_it_may_have_answered_and_no_more() -> None:
@@ -272,7 +273,16 @@ def test_a_platform_that_nobody_spoke_of_stays_closed() -> None:
     results = settle([SOAK], [image], [half], {})
 
     why = "what answers for it spoke about linux/amd64 alone"
-    left = GateResult("soak", "os", image.image.digest, State.ABSENT, why, platform=ARM, code="other-platform")
+    left = GateResult(
+        "soak",
+        "os",
+        image.image.digest,
+        State.ABSENT,
+        why,
+        platform=ARM,
+        code="other-platform",
+        needs="an answer about this platform",
+    )
     assert results == (half, left)
 
 
@@ -290,3 +300,29 @@ def test_a_refusal_names_the_platforms_that_it_is_about() -> None:
     other = answer(of=DX, state=State.FAILED, reason="no")
 
     assert explain([*closed_on, other]) == "gate `soak` is failed for `os` (linux/amd64, linux/arm64), `os-dx`: no"
+
+
+def test_who_does_not_answer_is_named_by_what_the_gate_is_and_each_refusal_says_what_is_needed() -> None:
+    rule = GateRule("chekcs", "ci")
+
+    (absent,) = settle([rule], [OS], [], {})
+    (error,) = settle([rule], [OS], [], {"x": "plugin `x` failed"})
+    (other,) = settle([rule], [OS], [answer("ci", digest=DX.image.digest)], {})
+
+    assert absent.reason == "no plugin answers for gates of the type `chekcs`"
+    assert [one.needs for one in (absent, error, other)] == [
+        "the plugin that does, or another `type`",
+        "plugins that do not fail: one of these may have had the answer",
+        "an answer about this digest",
+    ]
+
+
+def test_an_override_of_one_platforms_answer_leaves_that_of_another() -> None:
+    amd = replace(answer(of=both("os"), state=State.FAILED, reason="no"), platform=LINUX_AMD64)
+    arm = replace(amd, platform=ARM)
+    request = OverrideRequest("soak", None, None, "urgent", "ada", NOON + timedelta(hours=1))
+
+    by_hand, _ = granted([request], [amd], NOON)
+
+    assert [one.platform for one in by_hand] == [LINUX_AMD64]
+    assert closed([amd, arm], by_hand, NOON) == (arm,)

@@ -403,7 +403,7 @@ def test_a_gate_that_is_not_passed_before_the_first_write_keeps_everything_as_it
     with pytest.raises(GateClosed, match="gate `mood` is") as caught:
         apply(world, plan)
 
-    assert caught.value.exit_code == 6
+    assert (caught.value.exit_code, caught.value.hint) == (6, "`relman plan stable` says what would open each gate")
     assert (tags(world), world.ledger.records()) == (before, ())
 
 

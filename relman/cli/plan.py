@@ -127,8 +127,8 @@ def override_lines(overrides: Sequence[Override]) -> list[str]:
     for one in overrides:
         found.setdefault((one.gate, one.code, one.by, one.reason, one.until), []).append(one.variant)
     return [
-        f"overridden: {gate}{'' if code in set(State) else f' ({code})'} for {', '.join(variants)} by {printable(by)} "
-        f"until {until:%Y-%m-%d %H:%M}: {printable(reason)}"
+        f"overridden: {gate}{'' if code in set(State) else f' ({code})'} for {', '.join(dict.fromkeys(variants))} "
+        f"by {printable(by)} until {until:%Y-%m-%d %H:%M}: {printable(reason)}"
         for (gate, code, by, reason, until), variants in found.items()
     ]
 
@@ -155,7 +155,9 @@ def explain(plan: Plan, walk: Lifecycle, *, probe: bool = True) -> str:
         f"  {counted(counts.packages_changed, 'package row')} in {counted(len(plan.variants), 'variant')}, "
         f"{counted(counts.commits_in_range, 'commit')}",
     ]
-    lines += [f"  {note}" for note in plan.changelog.notes]
+    told = {note.rstrip(".").casefold() for note in plan.changelog.notes}  # as sentences, what readers care for
+    further = (note for note in plan.assumed if note.rstrip(".").casefold() not in told)
+    lines += [f"  {printable(note)}" for note in (*plan.changelog.notes, *further)]
     lines += ["", _bold("gates"), *gate_lines(plan.gates, plan.overrides, walk.clock())]
     if plan.actions:
         lines += ["", _bold("would do, in this order")]

@@ -1,7 +1,8 @@
 """Where in a TOML file a key stands: `tomllib` reads the values, and keeps no lines.
 
 Follows TOML 1.0 as far as keys go (tables, arrays of tables, dotted and quoted keys; strings of all four kinds and
-nested brackets are skipped). Inside an inline table the line of the key that holds it is the answer.
+nested brackets are skipped). Entries of an array have lines of their own; inside an inline table the line on which it
+begins is the answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _VALUE_TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"{3,5}' r"|'''.*?'{3,5}" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'" r"|#[^\n]*" r"|[\[\]{}\n]",
     re.DOTALL,
 )
+_ENTRY_TOKEN = re.compile(_VALUE_TOKEN.pattern + r"""|,|[^\s\[\]{},"'#]+""", re.DOTALL)
 
 
 def key_lines(text: str) -> Mapping[Path, int]:
@@ -43,6 +45,10 @@ def key_lines(text: str) -> Mapping[Path, int]:
             for depth in range(1, len(parts) + 1):
                 lines.setdefault(table + parts[:depth], line)
             after = _skip_value(text, position + length)
+            value = text[position + length : after].lstrip("= \t")
+            for number, entry in enumerate(_entry_lines(value, line)):
+                if entry != line:  # else that of the key serves
+                    lines.setdefault((*table, *parts, number), entry)
             line += text.count("\n", position, after)
             position = after
     return lines
@@ -82,6 +88,22 @@ def _inside(parts: Path, counts: dict[Path, int], array: bool) -> Path:
         if path in counts:
             path += (counts[path],)
     return path
+
+
+def _entry_lines(value: str, line: int) -> list[int]:
+    """The line on which each entry of ``value`` begins, where that is an array; its bracket stands on ``line``."""
+    found: list[int] = []
+    depth, between = 0, True
+    for token in _ENTRY_TOKEN.finditer(value) if value.startswith("[") else ():
+        kind = token[0]
+        if depth == 1 and kind == ",":
+            between = True
+        elif depth == 1 and between and kind not in ("]", "\n") and not kind.startswith("#"):
+            found.append(line)
+            between = False
+        depth += (kind in ("[", "{")) - (kind in ("]", "}"))
+        line += kind.count("\n")
+    return found
 
 
 def _skip_value(text: str, position: int) -> int:

@@ -31,7 +31,10 @@ class GateDocument(TypedDict):
 
 
 class OverrideDocument(TypedDict):
-    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why."""
+    """Who lets which answer of a gate pass: of that code, for that variant's digest, until when, and why.
+
+    ``platform`` is there where the answer was about one.
+    """
 
     gate: Name
     code: Name
@@ -40,6 +43,7 @@ class OverrideDocument(TypedDict):
     reason: str
     by: str
     until: Time
+    platform: NotRequired[PlatformText]
 
 
 def gate_document(gate: GateResult) -> GateDocument:
@@ -85,7 +89,7 @@ def gate_from(read: GateDocument) -> GateResult:
 
 def override_document(override: Override) -> OverrideDocument:
     """An override as records and plans have it."""
-    return OverrideDocument(
+    document = OverrideDocument(
         gate=override.gate,
         code=override.code,
         variant=override.variant,
@@ -94,6 +98,9 @@ def override_document(override: Override) -> OverrideDocument:
         by=override.by,
         until=rfc3339(override.until),
     )
+    if override.platform is not None:
+        document["platform"] = str(override.platform)
+    return document
 
 
 def override_from(read: OverrideDocument) -> Override:
@@ -106,4 +113,5 @@ def override_from(read: OverrideDocument) -> Override:
         reason=read["reason"],
         by=read["by"],
         until=parse_rfc3339(read["until"]),
+        platform=Platform.parse(read["platform"]) if "platform" in read else None,
     )

@@ -67,8 +67,8 @@ class GateResult:
 class Override:
     """One closed answer of one gate that somebody lets pass: of that code, for that variant's digest, until ``until``.
 
-    ``by`` is who said so, ``reason`` why. Another refusal of the same gate, another digest and another variant stay
-    where they are.
+    ``by`` is who said so, ``reason`` why; ``platform`` is that of the answer, where it has one. Another refusal of the
+    same gate, another digest, another variant and another platform stay where they are.
     """
 
     gate: str
@@ -78,14 +78,15 @@ class Override:
     reason: str
     by: str
     until: datetime
+    platform: Platform | None = None
 
     def passes(self, result: GateResult, now: datetime) -> bool:
         """Whether it lets ``result`` through now: it names just that, has not expired, and is one who may."""
         return (
             now < self.until
             and result.overridable_by(self.by)
-            and (self.gate, self.code, self.variant, self.digest)
-            == (result.gate, result.code, result.variant, result.digest)
+            and (self.gate, self.code, self.variant, self.digest, self.platform)
+            == (result.gate, result.code, result.variant, result.digest, result.platform)
         )
 
 
@@ -109,7 +110,16 @@ class OverrideRequest:
 
     def bound(self, result: GateResult) -> Override:
         """The override of just this ``result``."""
-        return Override(result.gate, result.code, result.variant, result.digest, self.reason, self.by, self.until)
+        return Override(
+            result.gate,
+            result.code,
+            result.variant,
+            result.digest,
+            self.reason,
+            self.by,
+            self.until,
+            result.platform,
+        )
 
 
 def closed(results: Iterable[GateResult], overrides: Iterable[Override], now: datetime) -> tuple[GateResult, ...]:

@@ -65,10 +65,12 @@ def _unanswered(
     if others:
         about = ", ".join(sorted({f"`{other.digest.short}`" for other in others}))
         reason = f"what answers for it spoke about {about}, and this is `{candidate.image.digest.short}`"
-        return candidate.gate(rule.name, State.ERROR, reason, code="other-digest")
+        return candidate.gate(rule.name, State.ERROR, reason, code="other-digest", needs="an answer about this digest")
     if failures:
-        return candidate.gate(rule.name, State.ERROR, "; ".join(failures.values()))
-    return candidate.gate(rule.name, State.ABSENT, f"no plugin answers for the gate `{rule.name}`")
+        needs = "plugins that do not fail: one of these may have had the answer"
+        return candidate.gate(rule.name, State.ERROR, "; ".join(failures.values()), needs=needs)
+    reason = f"no plugin answers for gates of the type `{rule.type}`"
+    return candidate.gate(rule.name, State.ABSENT, reason, needs="the plugin that does, or another `type`")
 
 
 def _left_out(rule: GateRule, candidate: Candidate, own: Sequence[GateResult]) -> list[GateResult]:
@@ -78,7 +80,14 @@ def _left_out(rule: GateRule, candidate: Candidate, own: Sequence[GateResult]) -
         return []
     reason = f"what answers for it spoke about {', '.join(sorted(map(str, spoken)))} alone"
     return [
-        candidate.gate(rule.name, State.ABSENT, reason, code="other-platform", platform=platform)
+        candidate.gate(
+            rule.name,
+            State.ABSENT,
+            reason,
+            code="other-platform",
+            needs="an answer about this platform",
+            platform=platform,
+        )
         for platform in candidate.platforms
         if platform not in spoken
     ]
@@ -96,7 +105,9 @@ def granted(
     unused: list[str] = []
     for request in requests:
         if request.until <= now:
-            raise UsageError(f"the override of `{request.gate}` ends at {request.until:%Y-%m-%d %H:%M}, which is past")
+            raise UsageError(
+                f"the override of `{request.gate}` ends at {request.until:%Y-%m-%d %H:%M} UTC, which is past"
+            )
         if not any(result.gate == request.gate for result in results):
             known = ", ".join(f"`{name}`" for name in dict.fromkeys(result.gate for result in results))
             raise UsageError(

@@ -8,6 +8,7 @@ an address is no proof of what an answer is about. With `{platform}` it is asked
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Self
@@ -126,13 +127,20 @@ def judge(response: HttpResponse, digests: tuple[Digest, ...], settings: HttpSet
         return verdict(State.PASSED, f"it answered {response.status}, about this digest")
     value = field_of(document, settings.field)
     evidence["value"] = plain(value, 100)
-    what = f"`{settings.field}` is `{plain(value, 60)}`"
+    alike = isinstance(value, str) and isinstance(settings.equals, str)
+    found, wanted = (value, settings.equals) if alike else (_json(value), _json(settings.equals))
+    what = f"`{settings.field}` is `{plain(found, 60)}`"
     if value is None:
         return verdict(State.ABSENT, f"the answer has no `{settings.field}`", "no-field")
     # `True == 1` in Python: a state that is a number is no truth value.
     if value != settings.equals or isinstance(value, bool) != isinstance(settings.equals, bool):
-        return verdict(State.FAILED, f"{what}, and not `{settings.equals}`", "other-value")
+        return verdict(State.FAILED, f"{what}, and not `{wanted}`", "other-value")
     return verdict(State.PASSED, f"{what}" + (", of no digest in particular" if settings.unbound else ""))
+
+
+def _json(value: object) -> str:
+    """A value that tells `1` from `"1"`, as the answer and relman.toml write it."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _about(response: HttpResponse, document: object, settings: HttpSettings) -> str:

@@ -23,6 +23,38 @@ LINE = 200
 """Characters of a stranger's text that go into a reason."""
 
 
+_NEEDS = {
+    "unreachable": "an answer: it is asked again when a release is planned",
+    "unreadable": "an answer that can be read",
+    "empty-report": "an answer that says something",
+    "unequipped": "what is missing there, on the machine that runs relman",
+    "not-answered": "a table that says enough to ask",
+    "cut": "the whole list",
+    "unfit": "an image that says something else of itself",
+    "no-previous": "an earlier release, or no `{previous}`",
+    "other-digest": "an answer that names this digest",
+    "other-commit": "checks of this commit",
+    "other-platform": "an answer about this platform",
+    "other-baseline": "the report on the image that this one follows",
+    "other-status": "a status that is expected",
+    "other-value": "the value that `equals` says",
+    "no-field": "an answer that has it",
+    "no-date": "an answer that says when it was",
+    "unknown-revision": "a forge that knows the commit",
+    "several-revisions": "a build from one commit",
+    "no-revocations": "the file that `revoked` names",
+    "too-many": "no more signatures than are looked at",
+    "scanner-failed": "a scanner that succeeds",
+    "killed": "that it ends by itself",
+    "timeout": "a longer `timeout`",
+    "failed": "that it passes",
+    "pending": "that it passes later on",
+    "error": "that it answers",
+    "absent": "an answer",
+    "skipped": "that it is not skipped",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A state with its reason; the other fields are those of `GateResult`, which says what they mean."""
@@ -34,6 +66,11 @@ class Verdict:
     at: datetime | None = None
     evidence: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def _needed(self) -> str:
+        """What would open it, where that follows from the code, or else from the state."""
+        return _NEEDS.get(self.code or self.state.value) or f"another answer than `{self.code or self.state}`"
+
     def of(self, candidate: Candidate, gate: str, platform: Platform | None = None) -> GateResult:
         """The same of ``candidate``, said by the gate of that name."""
         return candidate.gate(
@@ -41,7 +78,7 @@ class Verdict:
             self.state,
             self.reason,
             code=self.code,
-            needs=self.needs,
+            needs=self.needs if self.needs or self.state is State.PASSED else self._needed,
             at=self.at,
             evidence=self.evidence,
             platform=platform,

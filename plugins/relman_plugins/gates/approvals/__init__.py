@@ -43,8 +43,9 @@ class ApprovalsSettings(ForgeTable):
             raise ValueError("say where people approve: `allowed_signers`, `reviews = true`, or both")
         if self.reviews and not self.wanted:
             raise ValueError("anybody can review on a forge: say whose approval counts with `from`")
-        if self.wanted and len({name.casefold() for name in self.wanted}) < self.count:
-            raise ValueError(f"`count` is {self.count}, and `from` has only {len(self.wanted)}")
+        people = len({name.casefold() for name in self.wanted})
+        if self.wanted and people < self.count:
+            raise ValueError(f"`count` is {self.count}, and `from` has only {people}")
         return self
 
 

@@ -5,6 +5,7 @@ One person may have several names and several keys, and counts once.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,7 +74,7 @@ class People:
 
 
 def _name(name: str) -> str:
-    return f"name {name.strip().casefold()}"
+    return f"name {unicodedata.normalize('NFKC', name).strip().casefold()}"  # an é may be one letter, or two
 
 
 def known(

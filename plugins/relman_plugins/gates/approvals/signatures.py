@@ -28,6 +28,9 @@ _SIGNERS_SIZE = 1024 * 1024
 _TIMEOUT = 30
 _KEY = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s|$)")
 
+_PRINCIPALS = re.compile(r'\s*(?:"([^"]+)"|(\S+))')
+"""Names with a space in them stand in quotes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signers:
@@ -55,7 +58,8 @@ def signers_of(folder: Path, allowed: str, revoked: str | None) -> Signers:
         key = _KEY.search(line)
         if line.lstrip().startswith("#") or not key or "cert-authority" in line[: key.start()]:
             continue
-        names = tuple(one for one in line.split()[0].strip('"').split(",") if _is_name(one))
+        principals = _PRINCIPALS.match(line)
+        names = tuple(one for one in (principals[1] or principals[2]).split(",") if _is_name(one)) if principals else ()
         known.append((names, key[2]))
     gone = folder / revoked if revoked else None
     if gone is not None and _content(gone, _SIGNERS_SIZE) is None:
