@@ -186,6 +186,8 @@ def _hammer(folder: str, number: int) -> bool:
 def test_runs_at_once_see_whole_lists_or_none(tmp_path: Path) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         assert pool.starmap(_hammer, [(str(tmp_path / "cache"), number) for number in range(4)]) == [True] * 4
+        pool.close()  # ends by itself: a test before this one may have given SIGTERM another meaning
+        pool.join()
 
     cache = ContentsCache(tmp_path / "cache")
     assert 0 < cache.usage().entries <= 7

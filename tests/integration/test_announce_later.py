@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.git_remotes import clone, git
 from tests.integration.driver import Project, Workshop, command, environment
 from tests.servers import Reply, Scripted
 
@@ -422,6 +424,9 @@ def test_what_was_taken_back_stays_away(workshop: Workshop) -> None:
 def test_in_a_branch_it_is_the_same(workshop: Workshop, hook: Hook) -> None:
     hook.next = lambda: Reply(400)
     project = workshop.layouts(hook.table)
+    own = clone(project.history.folder, project.folder / "source")
+    git(own, "remote", "remove", "origin")  # the history of all tests, which is not to have records
+    project.configure(json.dumps(str(project.history.folder)), json.dumps(str(own)))
     project.configure('path = "releases"', 'branch = "relman/records"')
     project.plan()
     project.relman("apply", "plan.json")
