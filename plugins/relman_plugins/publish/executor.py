@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from typing import Literal
 
 from relman.model.plan import Action
@@ -14,16 +15,16 @@ from .planning import Wanted, described, same_text
 from .releases import Forge, Found, Publishing, foreign, missing, ours
 
 
-class ReleaseExecutor:
+class ReleaseExecutor(ABC):
     """Publishes releases. Subclasses say of which forge: ``kind``, ``name`` and ``forge``."""
 
     kind: str
     name: str
     scope: Literal["channel"] = "channel"
 
+    @abstractmethod
     def forge(self, reader: ChannelReader) -> Forge:
         """The forge, as the channel's table names it."""
-        raise NotImplementedError
 
     def describe(self, action: Action) -> str:
         """`publish stable-20260706 on GitHub (7,616 characters, 3 files of 12,345 bytes)`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,9 +101,9 @@ class ForgeSettings(PublishSettings):
     """Where a release is, below ``folder``."""
 
     @property
+    @abstractmethod
     def address(self) -> Address:
         """Where the forge is."""
-        raise NotImplementedError
 
     @property
     def home(self) -> str:
