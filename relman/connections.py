@@ -1,17 +1,16 @@
-"""Connections: which may be shared, which go by a proxy, and what it means when one breaks."""
+"""Addresses, redirects, and what it means when a connection breaks."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.client import HTTPException
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-import httpx2
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
+from urllib3.exceptions import TimeoutError as TookTooLong
 
 from relman.curl import shown
 from relman.errors import AnswerLost, Malformed, Passing, RelmanError
@@ -31,38 +30,6 @@ class Broken(Exception):
     def __init__(self, url: str, reason: str, *, sent: bool, tls: bool = False) -> None:
         super().__init__(reason)
         self.url, self.reason, self.sent, self.tls = url, reason, sent, tls
-
-
-@dataclass(slots=True)
-class Pools:
-    """Clients of httpx2, each made when it is first needed: making one reads the system's certificates."""
-
-    verify: ssl.SSLContext | None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    made: dict[tuple[bool, bool], httpx2.Client] = field(default_factory=dict)
-
-    def get(self, url: str, *, kept: bool) -> httpx2.Client:
-        """For this address; ``kept`` connections may have gone stale, which nothing that writes once should meet."""
-        direct = is_loopback(urlsplit(url).hostname or "")
-        with self.lock:
-            if (direct, kept) not in self.made:
-                self.verify = self.verify or httpx2.create_ssl_context()
-                limits = httpx2.Limits(
-                    max_connections=64, max_keepalive_connections=32 if kept else 0, keepalive_expiry=15
-                )
-                # Cookies would tie one request to another; some registries then want a CSRF token.
-                jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-                self.made[direct, kept] = httpx2.Client(
-                    verify=self.verify, trust_env=not direct, limits=limits, cookies=jar, follow_redirects=False
-                )
-            return self.made[direct, kept]
-
-    def close(self) -> None:
-        """Close them all."""
-        with self.lock:
-            for client in self.made.values():
-                client.close()
-            self.made.clear()
 
 
 def web_address(url: str, whose: str = "") -> SplitResult:
@@ -98,23 +65,29 @@ def is_loopback(hostname: str) -> bool:
 
 
 @contextmanager
-def translated(url: str, timeout: float) -> Iterator[None]:
-    """What httpx2 raises, in terms of what matters: was it sent, and is it the certificate?"""
+def translated(url: str, timeout: float, sent: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """What urllib3 raises, in terms of what matters: was it ``sent``, and is it the certificate?
+
+    Raises `Broken`, and `Malformed` for what cannot be sent.
+    """
     try:
         yield
-    except (httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-        raise Broken(url, f"no connection within {timeout:g} s", sent=False) from error
-    except httpx2.TimeoutException as error:
-        raise Broken(url, f"no answer within {timeout:g} s", sent=True) from error
-    except (httpx2.ConnectError, httpx2.ProxyError) as error:
-        raise Broken(url, _reason(error), sent=False, tls=tls_cause(error) is not None) from error
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+    except (LocationValueError, ValueError) as error:  # no host, or a header with a line break
         raise Malformed(f"`{shown(url)}` cannot be asked: {error}") from error
-    except httpx2.TransportError as error:
-        raise Broken(url, _reason(error), sent=True) from error
+    except (HTTPError, HTTPException, OSError) as error:
+        raise _broken(url, timeout, error, sent()) from error
+
+
+def _broken(url: str, timeout: float, error: Exception, sent: bool) -> Broken:
+    if isinstance(error, TookTooLong) and not isinstance(error, NewConnectionError):
+        return Broken(url, f"no {'answer' if sent else 'connection'} within {timeout:g} s", sent=sent)
+    return Broken(url, _reason(error), sent=sent, tls=not sent and tls_cause(error) is not None)
 
 
 def _reason(error: BaseException) -> str:
+    """The words of what went wrong at first: urllib3 wraps them in names of classes."""
+    while inner := error.__cause__ or next((part for part in error.args if isinstance(part, BaseException)), None):
+        error = inner
     return str(error) or type(error).__name__
 
 

@@ -10,12 +10,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
-Trace = Callable[[str, Mapping[str, Any]], None]
-"""What httpcore tells of a request as it goes ("trace", in its documentation under Extensions)."""
+Told = Callable[[socket.socket], None]
+"""Hears of a connection when it is opened, before anything is said on it."""
 
 
 class Deadline:
@@ -54,7 +53,7 @@ class Deadline:
         return f"took longer than {self.seconds:g} s in all"
 
     @contextmanager
-    def guarding(self) -> Iterator[Trace]:
+    def guarding(self) -> Iterator[Told]:
         """Shut down, at the end, the connections that are told of while this is open."""
         held: list[socket.socket] = []
         lock = threading.Lock()
@@ -65,11 +64,7 @@ class Deadline:
                     with suppress(OSError):
                         each.shutdown(socket.SHUT_RDWR)
 
-        def told(event: str, info: Mapping[str, Any]) -> None:
-            stream = info.get("return_value")
-            if not event.endswith("connect_tcp.complete") or stream is None:
-                return
-            own = stream.get_extra_info("socket")
+        def told(own: socket.socket) -> None:
             # A second handle to the same connection: TLS takes the first one over.
             twin = socket.socket(fileno=os.dup(own.fileno()))
             with lock:

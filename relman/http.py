@@ -16,20 +16,16 @@ from enum import Enum
 from typing import Self
 from urllib.parse import urlsplit
 
-import httpx2
-import stamina
-
 from relman import __version__
-from relman.connections import Broken, Pools, explain, redirected, translated, web_address
+from relman.connections import Broken, explain, redirected, web_address
 from relman.curl import as_curl, shown
-from relman.deadline import Deadline, Trace
+from relman.deadline import Deadline, Told
 from relman.errors import Malformed, RelmanError
 from relman.pace import Pace, retry_after
+from relman.pools import Pools, Response
 from relman.redaction import redact
 
 log = logging.getLogger(__name__)
-# Every repetition is logged here with its reason; stamina's own warning would say it a second time, on stderr.
-logging.getLogger("stamina").setLevel(logging.ERROR)
 
 USER_AGENT = f"relman/{__version__} (+https://github.com/relman/relman)"
 BODY_LIMIT = 1024 * 1024
@@ -108,7 +104,8 @@ class _Call:
     redirects: int
     plain: frozenset[str]
     deadline: Deadline | None = None
-    trace: Trace | None = None
+    told: Told | None = None
+    once: bool = False
     tries: int = 0
     doubtful: bool = False
 
@@ -151,7 +148,7 @@ class Client:
         self.retry = retry
         self._clock = clock
         self._pace = Pace(clock, sleep)
-        self._pools = Pools(verify)
+        self._pools = Pools(verify, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +159,10 @@ class Client:
     def close(self) -> None:
         """Close every connection."""
         self._pools.close()
+
+    def open_ahead(self, url: str, connections: int) -> None:
+        """Begin to open connections to where ``url`` leads, so many with those that there were, and do not wait."""
+        self._pools.open_ahead(url, connections)
 
     def request(
         self,
@@ -177,8 +178,10 @@ class Client:
         redirects: int = 0,
         plain: frozenset[str] = frozenset(),
         deadline: Deadline | None = None,
+        once: bool = False,
     ) -> Answer:
-        """The whole answer, repeated as ``repeat`` allows (by default: reads always, writes where refused).
+        """The whole answer. Unless it is asked ``once``, ``repeat`` says when again (by default: reads always, writes
+        where refused).
 
         A body over ``limit`` bytes is `Malformed`, or with ``cut`` cut there. Up to ``redirects`` are followed, never
         from TLS to plain HTTP (save to the hosts ``plain``), and credentials stay with the host they were meant for.
@@ -187,7 +190,9 @@ class Client:
         """
         default = Repeat.ALWAYS if method in _SAFE else Repeat.REFUSED
         wait = self.timeout if timeout is None else timeout
-        call = _Call(method, url, _complete(headers), content, repeat or default, wait, redirects, plain, deadline)
+        call = _Call(
+            method, url, _complete(headers), content, repeat or default, wait, redirects, plain, deadline, once=once
+        )
 
         def whole() -> Answer:
             response = self._open(call)
@@ -238,11 +243,11 @@ class Client:
     ) -> Iterator[Stream]:
         """GET a body piece by piece. Repeated until it begins to come; a body that is cut later is not."""
         call = _Call("GET", url, _complete(headers), b"", Repeat.ALWAYS, self.timeout, redirects, plain)
-        opened: list[httpx2.Response] = []
+        opened: list[Response] = []
 
         def begin() -> Answer:
             response = self._open(call)
-            if response.status_code in _BUSY:
+            if response.status in _BUSY:
                 try:
                     return self._judge(call, response, self._body(response, call, BODY_LIMIT, True))
                 finally:
@@ -259,24 +264,39 @@ class Client:
                 response.close()
 
     def _repeatedly(self, call: _Call, once: Callable[[], Answer]) -> Answer:
-        again = functools.partial(self._again, call)
-        retry = self.retry
         try:
-            for attempt in stamina.retry_context(
-                on=again,
-                attempts=retry.attempts,
-                timeout=None,
-                wait_initial=retry.wait_initial,
-                wait_max=retry.wait_max,
-                wait_jitter=retry.wait_jitter,
-            ):
-                with attempt:
-                    call.tries += 1
-                    return once()
+            call.tries += 1
+            try:
+                return once()
+            except (_Busy, Broken) as error:
+                if call.once:
+                    raise
+                return self._once_more(call, error, once)
         except _Busy as busy:
             return replace(busy.answer, doubtful=call.doubtful)
         except Broken as broken:
             raise call.explain(broken) from broken.__cause__
+
+    def _once_more(self, call: _Call, first: Exception, once: Callable[[], Answer]) -> Answer:
+        """After a try that ended with ``first``: as often, and after as long, as is left."""
+        import stamina  # most runs never have to
+
+        retry, failed = self.retry, iter((first,))
+        # Every repetition is logged here with its reason; its own warning would say it a second time, on stderr.
+        logging.getLogger("stamina").setLevel(logging.ERROR)
+        for attempt in stamina.retry_context(
+            on=functools.partial(self._again, call),
+            attempts=retry.attempts,
+            timeout=None,
+            wait_initial=retry.wait_initial,
+            wait_max=retry.wait_max,
+            wait_jitter=retry.wait_jitter,
+        ):
+            with attempt:
+                for error in failed:
+                    raise error
+                call.tries += 1
+                return once()
         raise AssertionError("stamina tries at least once")
 
     def _again(self, call: _Call, error: Exception) -> bool | float:
@@ -302,9 +322,9 @@ class Client:
             return error.sent or call.tries < self.retry.connections
         return False
 
-    def _judge(self, call: _Call, response: httpx2.Response, body: bytes) -> Answer:
-        url = str(response.request.url)
-        answer = Answer(call.method, url, response.status_code, response.headers, body, call.doubtful)
+    def _judge(self, call: _Call, response: Response, body: bytes) -> Answer:
+        url = response.url
+        answer = Answer(call.method, url, response.status, response.headers, body, call.doubtful)
         host = urlsplit(url).netloc
         asked = retry_after(answer.headers)
         # GitHub says 403 where it is asked too often: what comes with a time to come back is no refusal for good.
@@ -315,61 +335,64 @@ class Client:
             self._pace.slow(host, min(self.retry.pause_max, asked or 0.0))
         raise _Busy(answer)
 
-    def _open(self, call: _Call) -> httpx2.Response:
+    def _open(self, call: _Call) -> Response:
         """Send, follow redirects, and return when the headers are there."""
         url, headers, method = call.url, dict(call.headers), call.method
         for _ in range(call.redirects + 1):
             if not self._pace.wait(urlsplit(url).netloc, call.deadline.left if call.deadline else None):
                 raise Broken(url, "it asked to be left alone for longer than there is time", sent=False)
             response = self._exchange(call, method, url, headers)
-            if response.status_code not in _REDIRECTS or "location" not in response.headers or not call.redirects:
+            if response.status not in _REDIRECTS or "location" not in response.headers or not call.redirects:
                 return response
-            response.close()
+            response.finish()
+            before = url
             url, headers = redirected(url, response.headers["location"], headers, call.plain)
+            if urlsplit(url)[:2] != urlsplit(before)[:2]:
+                # Who is sent elsewhere is seldom alone: the others will need a connection there, too.
+                self._pools.open_ahead(url, self._pools.opened(before))
         raise Malformed(f"`{shown(call.url)}` redirects more than {call.redirects} times")
 
-    def _exchange(self, call: _Call, method: str, url: str, headers: Mapping[str, str]) -> httpx2.Response:
+    def _exchange(self, call: _Call, method: str, url: str, headers: Mapping[str, str]) -> Response:
         content = call.content if isinstance(call.content, bytes) else call.content()
         size = len(content) if isinstance(content, bytes) else int(headers.get("Content-Length", 0))
-        log.debug("$ %s", redact(as_curl(method, url, headers, size)))
-        client = self._pools.get(url, kept=call.repeat is not Repeat.REFUSED and not call.deadline)
-        wait = min(call.timeout, call.deadline.left) if call.deadline else call.timeout
+        verbose = log.isEnabledFor(logging.DEBUG)
+        if verbose:
+            log.debug("$ %s", redact(as_curl(method, url, headers, size)))
         if call.deadline and call.deadline.over:
             raise Broken(url, call.deadline.reason, sent=False)
-        timeout = httpx2.Timeout(wait, pool=self.total)
-        told = {"trace": call.trace} if call.trace else None
-        with translated(url, wait):
-            request = client.build_request(
-                method, url, headers=dict(headers), content=content if size else None, timeout=timeout, extensions=told
-            )
-            response = client.send(request, stream=True)
-        log.debug("%d from %s", response.status_code, urlsplit(url).netloc)
+        response = self._pools.send(
+            method,
+            url,
+            headers,
+            content if size else None,
+            wait=min(call.timeout, call.deadline.left) if call.deadline else call.timeout,
+            kept=call.repeat is not Repeat.REFUSED and not call.deadline,
+            told=call.told,
+        )
+        if verbose:
+            log.debug("%d from %s", response.status, urlsplit(url).netloc)
         return response
 
-    def _body(self, response: httpx2.Response, call: _Call, limit: int, cut: bool) -> bytes:
+    def _body(self, response: Response, call: _Call, limit: int, cut: bool) -> bytes:
         gathered, size, end = [], 0, self._clock() + self.total
-        if response.status_code >= 400:  # an error's words: the limit is for what was asked for
+        if response.status >= 400:  # an error's words: the limit is for what was asked for
             limit, cut = max(limit, BODY_LIMIT), True
-        for piece in self._pieces(response, call):
+        for piece in response.pieces():
             gathered.append(piece)
             size += len(piece)
             if size > limit:
                 if cut:
                     break
-                raise Malformed(f"the answer of `{shown(str(response.request.url))}` is larger than {limit} bytes")
+                raise Malformed(f"the answer of `{shown(response.url)}` is larger than {limit} bytes")
             if self._clock() > end:
-                raise Broken(str(response.request.url), f"took longer than {self.total:g} s", sent=True)
+                raise Broken(response.url, f"took longer than {self.total:g} s", sent=True)
         if call.deadline and call.deadline.over:
-            raise Broken(str(response.request.url), call.deadline.reason, sent=True)
+            raise Broken(response.url, call.deadline.reason, sent=True)
         return b"".join(gathered)[:limit]
 
-    def _pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
-        with translated(str(response.request.url), call.timeout):
-            yield from response.iter_raw()
-
-    def _stream_pieces(self, response: httpx2.Response, call: _Call) -> Iterator[bytes]:
+    def _stream_pieces(self, response: Response, call: _Call) -> Iterator[bytes]:
         try:
-            yield from self._pieces(response, call)
+            yield from response.pieces()
         except Broken as broken:
             raise call.explain(broken) from broken.__cause__
 
@@ -377,7 +400,7 @@ class Client:
 def _in_time(call: _Call, once: Callable[[], Answer]) -> Answer:
     """``once``, cut off when the call's time is over: what came by then may look whole and is not."""
     assert call.deadline
-    with call.deadline.guarding() as call.trace:
+    with call.deadline.guarding() as call.told:
         try:
             answer = once()
         except Broken as broken:

@@ -98,7 +98,7 @@ def test_what_is_imported_late_is_what_type_checkers_and_import_rules_see() -> N
         ("relman/lifecycle.py", "import relman_plugins.promote.tags", "the core finds plugins by their entry points"),
         ("relman/render/__init__.py", "import subprocess", "programs are run in one place"),
         ("plugins/relman_plugins/gates/complete.py", "import relman.ledger", "plugins import only relman.plugin"),
-        ("plugins/relman_plugins/gates/complete.py", "import httpx2", "requests go through one client"),
+        ("plugins/relman_plugins/gates/complete.py", "import urllib3", "requests go through one client"),
         ("relman/model/diff.py", "import msgspec", "the model speaks to no service"),
     ],
 )

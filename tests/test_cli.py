@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = (
     "click",
     "pydantic",
-    "httpx2",
+    "urllib3",
     "jinja2",
     "git",
     "rich",

@@ -250,7 +250,7 @@ def test_the_same_arguments_make_the_same_image(registry: Registry) -> None:
 
 def test_asking_what_registries_promise_loads_no_client() -> None:
     program = (
-        "import sys, relman.registry.protocol; print([m for m in ('httpx2', 'stamina', 'ssl') if m in sys.modules])"
+        "import sys, relman.registry.protocol; print([m for m in ('urllib3', 'stamina', 'ssl') if m in sys.modules])"
     )
 
     assert process.run([sys.executable, "-c", program], timeout=60).stdout == b"[]\n"
