@@ -6,8 +6,11 @@ import sys
 
 
 def main() -> None:
-    """`--version` and the first page of `--help` at once; all else by the command line."""
+    """`--version` and the first page of `--help` at once; all else by the command line, and what it waits for early."""
     if not _answered(sys.argv[1:]):
+        from relman.early import begin
+
+        begin(sys.argv[1:])
         from relman.cli import main as command_line
 
         command_line()

@@ -17,6 +17,7 @@ from relman.cli.memory import give_back
 from relman.cli.options import clock, settings
 from relman.cli.person import who
 from relman.config import Config
+from relman.early import begun
 from relman.errors import ConfigError, UsageError
 from relman.http import Client
 from relman.ledger import FolderLedger, Ledger
@@ -40,7 +41,9 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
             hint="`relman demo` makes one to look at; `--config FILE` names one that is elsewhere",
         )
     config, slots = configure(plugins, file, here)
-    with Client() as http, Registries(config.folder, config.insecure, client=http) as registries:
+    http, greeting = begun() or (Client(), None)
+    greetings = (greeting,) if greeting else ()
+    with http, Registries(config.folder, config.insecure, client=http, greetings=greetings) as registries:
         ledger = ledger_of(config)
         cache, person = contents_cache(), lambda: who(config.checkout)
         yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=cache, person=person)

@@ -26,19 +26,12 @@ from relman.model.links import LinkRule
 from relman.model.oci import Digest, Platform
 from relman.model.signature import SignatureRule, SigningMode, StatementSigning
 from relman.model.streams import GateRule, Stream, TagPattern, Variant
+from relman.project import FILE_NAME
 
-FILE_NAME = "relman.toml"
 _THEIRS = ("publish", "announce", "plugins")  # tables of plugins, whose variables are filled in when they are used
 
 Understood: TypeAlias = Callable[[Collection[str]], Iterable[Slot]]
 """What plugins understand of the tables that a file has, by names such as `announce.discord` (`Slot.table`)."""
-
-
-def find(start: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The configuration for ``start``: `RELMAN_CONFIG`, else relman.toml there or in a folder above, else `None`."""
-    if named := environ.get("RELMAN_CONFIG"):
-        return Path(named)
-    return next((folder / FILE_NAME for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 def load(file: Path, understood: Understood | Iterable[Slot] = ()) -> Config:

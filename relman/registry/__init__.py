@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from relman.model.oci import Descriptor, Digest, Reference, Repository, Transpor
 if TYPE_CHECKING:
     from relman.http import Client
     from relman.registry.distribution import Distribution
+    from relman.registry.greeting import Greeting
     from relman.registry.layout import Layouts
     from relman.registry.protocol import Manifest, RegistryWriter
 
@@ -38,8 +39,8 @@ class Registries:
     """`RegistryWriter` for every repository: on servers over HTTP, in folders as OCI layouts.
 
     ``base`` is what relative folders are below, ``insecure`` the hosts that are spoken to without TLS beside
-    loopback. A ``client`` that is handed in stays its maker's to close. ``environment`` stands for `os.environ` where
-    logins are looked for.
+    loopback. A ``client`` that is handed in stays its maker's to close; ``greetings`` were sent with it.
+    ``environment`` stands for `os.environ` where logins are looked for.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Registries:
         insecure: frozenset[str] = frozenset(),
         *,
         client: Client | None = None,
+        greetings: Iterable[Greeting] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._base = base
+        self._greetings = greetings
         self._insecure = insecure
         self._environment = environment
         self._given = client
@@ -96,7 +99,7 @@ class Registries:
 
             self._client = self._client or Client()
             store = CredentialStore(self._environment)
-            self._servers = Distribution(self._client, store=store, insecure=self._insecure)
+            self._servers = Distribution(self._client, store=store, insecure=self._insecure, greetings=self._greetings)
         return self._servers
 
     def _in_folders(self) -> Layouts:

@@ -55,6 +55,12 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(found)
 
 
+def _challenge(answer: Answer) -> Challenge | None:
+    """The way to be let in that is known here, of those that a refusal names."""
+    challenges = {c.scheme: c for c in reversed(parse_challenges(answer.headers.get("www-authenticate", "")))}
+    return challenges.get("bearer") or challenges.get("basic")
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     value: str
@@ -138,8 +144,7 @@ class Authorizer:
 
     def challenged(self, answer: Answer, scopes: Scopes, used: str | None) -> None:
         """Learn from a 401: how to ask, and that ``used`` is no good any more. Raises `Unequipped` for unknown ways."""
-        challenges = {c.scheme: c for c in reversed(parse_challenges(answer.headers.get("www-authenticate", "")))}
-        challenge = challenges.get("bearer") or challenges.get("basic")
+        challenge = _challenge(answer)
         if challenge is None:
             raise self.refused("refuses, and does not say how to log in", scopes)
         asked = tuple(challenge.parameters.get("scope", "").split())
@@ -150,6 +155,13 @@ class Authorizer:
             token = self._tokens.get(scopes)
             if token is not None and used == f"Bearer {token.value}":
                 del self._tokens[scopes]
+
+    def greeted(self, answer: Answer) -> bool:
+        """Learn from what `GET /v2/` was answered; whether anything was. Its scope, if any, is only an example."""
+        challenge = _challenge(answer) if answer.status == 401 else None
+        with self._lock:
+            self._challenge = self._challenge or challenge
+        return challenge is not None
 
     def refused(self, why: str, scopes: Scopes) -> Unequipped:
         """The error for a registry that does not let us in."""

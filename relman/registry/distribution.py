@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from relman.errors import DigestMismatch, Malformed, NotFound, Passing
@@ -14,6 +14,7 @@ from relman.model.oci import Descriptor, Digest, Reference, Repository
 from relman.registry import uploads
 from relman.registry.carrying import carry, require_named, require_pinned
 from relman.registry.credentials import CredentialStore
+from relman.registry.greeting import Greeting
 from relman.registry.manifests import SCHEMA_1, read_object, refuse_schema_1, sniffed_media_type
 from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest, require_range
 from relman.registry.referrers import by_fallback_tag, listed
@@ -32,13 +33,20 @@ _NO_RANGES = frozenset({400, 405, 416, 501})
 class Distribution:
     """`RegistryWriter` for repositories on servers. ``insecure`` hosts, and loopback, are spoken to in plain HTTP.
 
-    The client's connections are shared and are its maker's to close.
+    The client's connections are shared and are its maker's to close. Of the ``greetings`` under way, the answers are
+    waited for.
     """
 
     def __init__(
-        self, client: Client, *, store: CredentialStore | None = None, insecure: frozenset[str] = frozenset()
+        self,
+        client: Client,
+        *,
+        store: CredentialStore | None = None,
+        insecure: frozenset[str] = frozenset(),
+        greetings: Iterable[Greeting] = (),
     ) -> None:
         self._client = client
+        self._greetings = {greeting.host: greeting for greeting in greetings}
         self._store = store or CredentialStore()
         self._insecure = insecure
         self._lock = threading.Lock()
@@ -109,8 +117,10 @@ class Distribution:
         answer = session.ask("GET", path(repository, f"blobs/{digest}"), pull(repository), limit=limit)
         if answer.status != 200:
             raise session.failure(answer, what)
-        if Digest.of(answer.content, digest.algorithm) != digest:
-            raise DigestMismatch(f"{what} came with bytes that hash to something else")
+        if (actual := Digest.of(answer.content, digest.algorithm)) != digest:
+            raise DigestMismatch(
+                f"{what} came with {len(answer.content)} bytes that hash to something else: `{actual}`"
+            )
         return answer.content
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
@@ -261,7 +271,10 @@ class Distribution:
         with self._lock:
             host = repository.registry
             if host not in self._sessions:
-                self._sessions[host] = Session(host, self._client, self._store, self._insecure)
+                greeting = self._greetings.get(host)
+                self._sessions[host] = Session(
+                    host, self._client, self._store, self._insecure, *([greeting.answer] if greeting else [])
+                )
             return self._sessions[host]
 
 

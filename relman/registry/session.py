@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -43,6 +43,12 @@ def path(repository: Repository, rest: str) -> str:
     return f"/v2/{server_name(repository)}/{rest}"
 
 
+def address_of(host: str, insecure: frozenset[str]) -> str:
+    """Where a registry is, by its name in references: without TLS on loopback, and where it is named ``insecure``."""
+    scheme = "http" if is_plain(host, insecure) else "https"
+    return f"{scheme}://{'registry-1.docker.io' if host == DOCKER_HUB else host}"
+
+
 class First:
     """Lets the first of many threads go alone, so that all others know what it learned, and need not learn it too."""
 
@@ -50,35 +56,47 @@ class First:
         self._lock = threading.Lock()
         self._gone = False
 
+    def skip(self) -> None:
+        """Let nobody wait: what was to be learned is known."""
+        self._gone = True
+
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait while the first is under way; whether it succeeds or fails, nobody waits after that."""
+    def alone(self) -> Iterator[bool]:
+        """Wait while the first is under way, and say who that is; whether it succeeds or fails, nobody waits then."""
         if not self._gone:
             with self._lock:
                 if not self._gone:
                     try:
-                        yield
+                        yield True
                     finally:
                         self._gone = True
                     return
-        yield
+        yield False
 
 
 class Session:
-    """One registry, for any number of threads."""
+    """One registry, for any number of threads. ``greeting`` gives its answer to `GET /v2/`, where it was asked."""
 
-    def __init__(self, host: str, client: Client, store: CredentialStore, insecure: frozenset[str]) -> None:
+    def __init__(
+        self,
+        host: str,
+        client: Client,
+        store: CredentialStore,
+        insecure: frozenset[str],
+        greeting: Callable[[], Answer | None] = lambda: None,
+    ) -> None:
         self.host = host
         self.client = client
         self.insecure = insecure
-        scheme = "http" if is_plain(host, insecure) else "https"
-        self.base = f"{scheme}://{'registry-1.docker.io' if host == DOCKER_HUB else host}"
+        self.base = address_of(host, insecure)
         self.auth = Authorizer(host, client, store, insecure)
         self.has_referrers = True
         self.referrers_known = False
         self.has_ranges = True
         self.first_referrers = First()
         self._introduction = First()
+        self._greeting = greeting
+        self._greeted = First()
 
     def ask(
         self,
@@ -179,7 +197,12 @@ class Session:
         return RelmanError(f"`{self.host}` answered {answer.status} to {what}{said}")
 
     def _authorization(self, url: str, scopes: Scopes) -> str | None:
-        return self.auth.header(scopes) if self._is_own(url) else None
+        if not self._is_own(url):
+            return None
+        with self._greeted.alone() as first:
+            if first and (answer := self._greeting()) is not None and self.auth.greeted(answer):
+                self._introduction.skip()
+        return self.auth.header(scopes)
 
     def _joined(self, base: str, address: str) -> str:
         url = joined(base, address, f"`{self.host}` points elsewhere: ")

@@ -25,6 +25,7 @@ from relman.model.oci import Descriptor, Digest, Repository, parse_repository
 from relman.registry import Registries
 from relman.registry.credentials import CredentialStore
 from relman.registry.distribution import Distribution
+from relman.registry.greeting import Greeting
 from relman.registry.look import look_at
 from relman.registry.manifests import as_json, encode
 from relman.registry.protocol import OCI_INDEX, OCI_MANIFEST
@@ -98,6 +99,53 @@ def test_one_token_serves_many_requests(guarded: Guarded) -> None:
         list(pool.map(registry.manifest, [guarded.repository.tag("a"), guarded.repository.tag("b")] * 20))
 
     assert len(guarded.front.token_requests) == 1
+
+
+def test_after_a_greeting_nothing_is_asked_without_a_token(guarded: Guarded) -> None:
+    guarded.login()
+    put_image(guarded.registry(), guarded.repository, tags=["a", "b"])
+    guarded.front.asked.clear()
+    greeting = Greeting(guarded.client, guarded.front.host, frozenset(), 2)
+    registry = Distribution(guarded.client, store=CredentialStore({"HOME": str(guarded.home)}), greetings=[greeting])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(registry.manifest, [guarded.repository.tag("a"), guarded.repository.tag("b")] * 4))
+
+    bare = [asked.line for asked in guarded.front.asked if "authorization" not in asked.headers]
+    assert bare == ["GET /v2/"]
+
+
+@pytest.mark.parametrize(
+    ("greeted", "asked"),
+    [
+        (Reply(200, {}, b"{}"), ["GET /v2/", "GET /v2/os/manifests/a", "GET /token?scope=repository%3Aos%3Apull"]),
+        (Reply(404), ["GET /v2/", "GET /v2/os/manifests/a", "GET /token?scope=repository%3Aos%3Apull"]),
+        (Reply(503), ["GET /v2/", "GET /v2/os/manifests/a", "GET /token?scope=repository%3Aos%3Apull"]),
+        (Reply(reset=True), ["GET /v2/", "GET /v2/os/manifests/a", "GET /token?scope=repository%3Aos%3Apull"]),
+        (None, ["GET /v2/", "GET /token?scope=repository%3Aos%3Apull"]),
+    ],
+)
+def test_a_greeting_that_tells_nothing_is_as_if_there_had_been_none(
+    client: Client, tmp_path: Path, greeted: Reply | None, asked: list[str]
+) -> None:
+    content = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+
+    def answer(seen: Asked) -> Reply:
+        example = ',scope="repository:user/image:pull"' if seen.path == "/v2/" else ""  # as GHCR answers
+        refusal = Reply(401, {"WWW-Authenticate": f'Bearer realm="{server.url}/token"{example}'})
+        if seen.path == "/v2/":
+            return greeted or refusal
+        if seen.path.startswith("/token"):
+            return Reply(200, {}, b'{"token": "composed"}')
+        return Reply(200, {"Content-Type": OCI_INDEX}, content) if "authorization" in seen.headers else refusal
+
+    with Scripted(answer) as server:
+        greeting = Greeting(client, server.host, frozenset(), 1)
+        store = CredentialStore({"HOME": str(tmp_path)})
+        registry = Distribution(client, store=store, greetings=[greeting])
+        found = registry.manifest(parse_repository(f"{server.host}/os").tag("a"))
+
+    assert (found.content, server.lines) == (content, [*asked, "GET /v2/os/manifests/a"])
 
 
 def test_a_token_that_runs_out_is_renewed(guarded: Guarded) -> None:
