@@ -7,6 +7,7 @@ import importlib.metadata
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -55,6 +56,24 @@ class Said:
         return hook != "relman_settings" and any(table.startswith("plugin.") for table in self.tables)
 
 
+class _Manager(pluggy.PluginManager):
+    """pluggy's, which else takes a close look at every name that a module has, those that it imported included."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """What the marker of an implementation says; `None` where there is none."""
+        return super().parse_hookimpl_opts(plugin, name) if _is_marked(plugin, name, "relman_impl") else None
+
+    def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
+        """The same of a hook's specification."""
+        marked = _is_marked(module_or_class, name, "relman_spec")
+        return super().parse_hookspec_opts(module_or_class, name) if marked else None
+
+
+def _is_marked(holder: object, name: str, mark: str) -> bool:
+    """Whether ``name`` may carry the mark. Of a module that is plain to see; pluggy knows the other cases."""
+    return not isinstance(holder, ModuleType) or hasattr(vars(holder).get(name), mark)
+
+
 class Plugins:
     """The plugins of this installation. ``broken`` are those that could not be loaded or that misspell a hook.
 
@@ -67,11 +86,11 @@ class Plugins:
         entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
         on_broken: Callable[[Broken], object] = lambda _: None,
     ) -> None:
-        self._manager = pluggy.PluginManager("relman")
+        self._manager = _Manager("relman")
         self._manager.add_hookspecs(hookspecs)
         self._on_broken = on_broken
         self._broken: tuple[Broken, ...] = ()
-        self._origins: dict[str, str] = {}
+        self._origins: dict[str, importlib.metadata.Distribution] = {}
         self._said: dict[str, Said] = {}
         self._waiting: dict[str, importlib.metadata.EntryPoint] = {}
         self._loading = threading.RLock()
@@ -107,7 +126,7 @@ class Plugins:
         known = self._is_there(name)
         self.register(plugin, name)
         if entry_point.dist and not known:
-            self._origins[name] = f"{entry_point.dist.name} {entry_point.dist.version}"
+            self._origins[name] = entry_point.dist
 
     def _is_there(self, name: str) -> bool:
         return name in self._waiting or self._manager.has_plugin(name)
@@ -140,7 +159,8 @@ class Plugins:
 
     def origin(self, name: str) -> str:
         """The distribution that the plugin came with, as `relman 0.1.0`; empty for one that was registered by hand."""
-        return self._origins.get(name, "")
+        came_with = self._origins.get(name)  # reading what a distribution says of itself takes a while
+        return f"{came_with.name} {came_with.version}" if came_with else ""
 
     @property
     def names(self) -> tuple[str, ...]:

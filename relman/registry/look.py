@@ -42,9 +42,12 @@ def look_at(reader: RegistryReader, reference: Reference) -> Image:
     """
     root = reader.manifest(reference)
     pinned = reference.at(root.descriptor.digest)
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="look") as pool:
-        parts = _parts(reader, pinned, root, pool)
-        looked = list(pool.map(lambda part: _look(reader, pinned, part), parts))
+    if root.descriptor.media_type not in INDEXES:
+        looked = [_look(reader, pinned, _only(pinned, root))]
+    else:
+        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="look") as pool:
+            parts = _parts(reader, pinned, root, pool)
+            looked = list(pool.map(lambda part: _look(reader, pinned, part), parts))
     platforms: dict[Platform, PlatformImage] = {}
     for image in looked:
         # The same platform again is the same image in another compression (buildah --add-compression).
@@ -55,14 +58,18 @@ def look_at(reader: RegistryReader, reference: Reference) -> Image:
     return Image(pinned, root.descriptor.media_type, tuple(platforms.values()))
 
 
-def _parts(reader: RegistryReader, pinned: Reference, root: Manifest, pool: ThreadPoolExecutor) -> list[_Part]:
-    """The manifests of single platforms below ``root``, level by level."""
+def _only(pinned: Reference, root: Manifest) -> _Part:
+    """An image of one platform that has no index."""
     what = f"`{pinned}`"
-    if root.descriptor.media_type not in INDEXES:
-        parts = read_manifest(root.content, root.descriptor.media_type, what)
-        if not parts.is_image:
-            raise Malformed(f"{what} is an artifact of the type `{parts.artifact_type}`, not an image")
-        return [_Part(root, None, what)]
+    parts = read_manifest(root.content, root.descriptor.media_type, what)
+    if not parts.is_image:
+        raise Malformed(f"{what} is an artifact of the type `{parts.artifact_type}`, not an image")
+    return _Part(root, None, what)
+
+
+def _parts(reader: RegistryReader, pinned: Reference, root: Manifest, pool: ThreadPoolExecutor) -> list[_Part]:
+    """The manifests of single platforms below an index, level by level."""
+    what = f"`{pinned}`"
     found: list[_Part] = []
     level = [root]
     for _ in range(_DEPTH):

@@ -56,7 +56,6 @@ class Resolver:
         """
         last = self.last_finished(stream.name)
         candidates = self._candidates(stream, last, since)
-        candidates = in_parallel(lambda c: self._following(c, stream, last, since), candidates)
         id = release_id(
             self.config.project,
             stream.name,
@@ -242,20 +241,35 @@ class Resolver:
         return self.config.variants
 
     def _candidates(self, stream: Stream, last: Record | None, since: str | None) -> tuple[Candidate, ...]:
+        """Each variant's candidate with what it follows. No variant waits for another, but for what a record tells."""
         source = self.config.stream(stream.source) if stream.source else stream
         variants = self._variants()
-        homes = [self.config.place(variant, source) for variant in variants]
-        jobs: list[Callable[[], Image | None]] = [partial(self._image, variant, source) for variant in variants]
-        if last is None and since is None:
-            jobs += [partial(self._look_ahead, variant, stream, source) for variant in variants]
-        images = [image for image in in_parallel(_called, jobs)[: len(variants)] if image is not None]
-        builds = self._recorded_builds(stream, images, last) or in_parallel(
-            lambda pair: self.tags.build(source, *pair), zip(homes, images, strict=True)
-        )
-        return tuple(
-            self._candidate_of(variant, stream, image, build)
-            for variant, image, build in zip(variants, images, builds, strict=True)
-        )
+        recorded: tuple[Version | None, ...] | None = None
+        images: Sequence[Image | None] = [None] * len(variants)
+        if last is not None and stream.source is None:
+            looked = in_parallel(lambda variant: self._image(variant, source), variants)
+            images, recorded = looked, self._recorded_builds(stream, looked, last)
+
+        def candidate(number: int) -> Candidate:
+            variant = variants[number]
+            image = images[number] or self._looked_at(variant, stream, source, last, since)
+            home = self.config.place(variant, source)
+            build = recorded[number] if recorded else self.tags.build(source, home, image)
+            return self._following(self._candidate_of(variant, stream, image, build), stream, last, since)
+
+        return in_parallel(candidate, range(len(variants)))
+
+    def _looked_at(
+        self, variant: Variant, stream: Stream, source: Stream, last: Record | None, since: str | None
+    ) -> Image:
+        """The candidate's image; meanwhile, where nothing says so, what it follows is looked for."""
+        look = partial(self._image, variant, source)
+        if last is not None or since is not None:
+            return look()
+        jobs: tuple[Callable[[], Image | None], ...] = (look, partial(self._look_ahead, variant, stream, source))
+        image = in_parallel(_called, jobs)[0]
+        assert image
+        return image
 
     def _look_ahead(self, variant: Variant, stream: Stream, source: Stream) -> None:
         """Ask, while the candidate is looked at, for what is wanted next if all is as it mostly is.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from relman.errors import Malformed, NotFound
 from relman.model.oci import Digest, Image, Reference, Repository
@@ -15,6 +15,7 @@ from relman.registry.protocol import RegistryReader
 
 A = TypeVar("A")
 B = TypeVar("B")
+_Ranked: TypeAlias = tuple[int, Version]
 
 WORKERS = 24
 """Requests under way at once: enough to hide the distance to a registry, few enough not to be throttled."""
@@ -24,13 +25,14 @@ _CLOCK_SKEW = timedelta(days=2)
 
 
 def in_parallel(function: Callable[[A], B], items: Iterable[A], *, workers: int = WORKERS) -> tuple[B, ...]:
-    """``function`` of every item, in the order of the items; the first failure ends it."""
+    """``function`` of every item, in the order of the items; the first failure ends it. This thread does its part."""
     items = tuple(items)
-    if len(items) < 2:
+    if len(items) < 2 or workers < 2:
         return tuple(map(function, items))
-    pool = ThreadPoolExecutor(min(workers, len(items)))
+    pool = ThreadPoolExecutor(min(workers, len(items)) - 1)
     try:
-        return tuple(pool.map(function, items))
+        others = [pool.submit(function, item) for item in items[1:]]
+        return (function(items[0]), *(other.result() for other in others))
     finally:
         # After a failure, or Ctrl-C, nobody waits for requests whose answers nobody wants.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -43,7 +45,7 @@ class TagBook:
         self._reader = reader
         self._lists: dict[Repository, tuple[str, ...]] = {}
         self._held: dict[Reference, Digest | None] = {}
-        self._dated: dict[tuple[str, Place], tuple[Version, ...]] = {}
+        self._dated: dict[tuple[str, Place], tuple[_Ranked, ...]] = {}
         self._lock = threading.Lock()
         self._listing: dict[Repository, threading.Lock] = {}
 
@@ -90,17 +92,22 @@ class TagBook:
 
         Of two tags for one (date, point), the one that the earlier pattern reads comes first.
         """
+        return tuple(version for _, version in self._read(stream, place))
+
+    def _read(self, stream: Stream, place: Place) -> tuple[_Ranked, ...]:
+        """What the patterns read, the newest first, each with the number of the first pattern that reads it."""
         key = (stream.name, place)
         known = self._dated.get(key)
         if known is None:
-            known = self._dated[key] = self._read(stream, place)
+            suffix, found = place.variant.suffix, []
+            for tag in self.list(place.repository):
+                for rank, pattern in enumerate(stream.versions):
+                    if version := pattern.read(tag, suffix):
+                        found.append((rank, version))
+                        break
+            found.sort(key=lambda one: (-one[1].date.toordinal(), -one[1].point, one[0], one[1].tag))
+            known = self._dated[key] = tuple(found)
         return known
-
-    def _read(self, stream: Stream, place: Place) -> tuple[Version, ...]:
-        read = [(tag, stream.read(tag, place.variant)) for tag in self.list(place.repository)]
-        versions = [version for _, version in read if version]
-        rank = {version.tag: _pattern_rank(stream, version, place) for version in versions}
-        return tuple(sorted(versions, key=lambda v: (*(-x for x in _number(v)), rank[v.tag], v.tag)))
 
     def build(self, stream: Stream, place: Place, image: Image) -> Version | None:
         """The dated tag that holds ``image``: the first pattern that reads one, then the highest (date, point).
@@ -109,14 +116,10 @@ class TagBook:
         """
         created = min((part.created for part in image.platforms if part.created), default=None)
         oldest = (created - _CLOCK_SKEW).date() if created else None
-        for pattern in stream.versions:
-            versions = sorted(
-                (v for tag in self.list(place.repository) if (v := pattern.read(tag, place.variant.suffix))),
-                key=lambda version: version.order,
-                reverse=True,
-            )
-            recent = [version for version in versions if oldest is None or version.date >= oldest]
-            found = self._first(recent, place, lambda digest: digest == image.digest, self.holds)
+        recent = [one for one in self._read(stream, place) if oldest is None or one[1].date >= oldest]
+        for number in range(len(stream.versions)):
+            versions = [version for rank, version in recent if rank == number]
+            found = self._first(versions, place, lambda digest: digest == image.digest, self.holds)
             if found:
                 return found
         return None
@@ -160,14 +163,6 @@ class TagBook:
         with self._lock:
             reference = place.repository.tag(version.tag)
             return (self._held[reference],) if reference in self._held else None
-
-
-def _number(version: Version) -> tuple[int, int]:
-    return (version.date.toordinal(), version.point)
-
-
-def _pattern_rank(stream: Stream, version: Version, place: Place) -> int:
-    return next(i for i, pattern in enumerate(stream.versions) if pattern.read(version.tag, place.variant.suffix))
 
 
 def pinned(tags: TagBook, streams: Iterable[Stream], place: Place, image: Image) -> bool:
