@@ -41,6 +41,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--page", type=int, default=LONGEST, help="the longest page of tags that the registry gives")
     parser.add_argument("--kinds", action="store_true", help="say which requests were made, too")
     options = parser.parse_args()
+    if options.page < 1:
+        parser.error("--page: a page has a tag at least")
     if options.cases == "list":
         parser.exit(message="".join(f"{case.name:16} {case.title}\n" for case in CASES))
     if options.quick:

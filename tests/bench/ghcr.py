@@ -110,9 +110,9 @@ class Registry:
             return listed
         names = json.loads(listed.body)["tags"] or []
         after, asked = query.get("last", [""])[0], query.get("n", [""])[0]
-        size = min(int(asked), self._longest) if asked.isdecimal() and int(asked) else min(PAGE, self._longest)
+        size = min(int(asked), self._longest) if asked.isdecimal() else min(PAGE, self._longest)
         left = [name for name in sorted({*names, *_OLD})[-TAGS_IN_ALL:] if name > after]
-        page, more = left[:size], len(left) > size
+        page, more = left[:size], len(left) > size > 0
         headers = {"Link": f'<{path}?n={size}&last={page[-1]}>; rel="next"'} if more else {}
         return Answer(200, headers, json.dumps({"name": repository, "tags": page}).encode())
 

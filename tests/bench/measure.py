@@ -100,11 +100,15 @@ def surroundings(home: Path, shims: Path) -> dict[str, str]:
     }
 
 
+def installed() -> list[str]:
+    """The folders of relman and its plugins: the checkout, where they are installed from there."""
+    specs = map(importlib.util.find_spec, ("relman", "relman_plugins"))
+    return [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
+
+
 def compile_relman() -> None:
     """As pip does when it installs: whoever uses relman never waits for that. Says so where it could not."""
-    specs = map(importlib.util.find_spec, ("relman", "relman_plugins"))
-    folders = [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
-    argv = [sys.executable, "-m", "compileall", "-q", *folders]
+    argv = [sys.executable, "-m", "compileall", "-q", *installed()]
     done = subprocess.run(argv, env=unbiased(), capture_output=True, text=True, check=False)
     if done.returncode:
         words = f"{done.stdout}{done.stderr}".strip()[-1000:]
