@@ -195,6 +195,14 @@ def test_a_body_that_arrives_in_pieces_is_one_request(loop: Hours) -> None:
     assert [(one.method, one.body, one.headers["accept"]) for one in asked] == [("PUT", b"abcdef", "a, b")]
 
 
+def test_a_client_that_greets_in_tls_is_told_at_once(loop: Hours) -> None:
+    client = Client(loop, Link(), echo)
+
+    client._socket.send(b"\x16\x03\x01\x02\x00\x01\x00")
+
+    assert client.heard().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
 @pytest.mark.parametrize("said", ["nonsense", "GET / HTTP/1.1\r\nTransfer-Encoding: chunked", "GET / HTTP/1.1\r\nno"])
 def test_what_is_no_request_of_a_registrys_client_is_refused(loop: Hours, said: str) -> None:
     client = Client(loop, Link(), echo)

@@ -20,6 +20,8 @@ from pathlib import Path
 from tests.bench.distance import Counts
 
 _READ = 256 * 1024
+_TLS = b"\x16"
+"""What TLS begins with: skopeo tries that first, and waits for ten seconds where nobody says that it is not spoken."""
 _AT_ONCE = 128 * 1024
 """Bytes of a file that are sent before it is another connection's turn."""
 
@@ -168,6 +170,8 @@ class Connection:
         """The next request, where all of it is there. Raises `ValueError` for what is none."""
         end = self._input.find(b"\r\n\r\n")
         if end < 0:
+            if self._input[:1] == _TLS:
+                raise ValueError("no HTTP")
             return None
         request = _read(self._input[:end].decode("latin-1"))
         begin, size = end + 4, int(request.headers.get("content-length", 0))
