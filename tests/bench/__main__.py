@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tests.bench import report
 from tests.bench.cases import CASES, DIFF, Case, by_name, configuration
-from tests.bench.distance import Counts, Distant
+from tests.bench.distance import LONGEST, Counts, Distant
 from tests.bench.judge import wrong_of_relman
-from tests.bench.measure import Row, Run, make_shims, relman_run, run, surroundings
+from tests.bench.measure import RELMAN, Row, Run, compile_relman, make_shims, relman_run, run, surroundings, unbiased
 from tests.bench.store import TAGS, Inside, Store, put_variant
 from tests.servers import docker_registry
 
@@ -38,8 +38,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--today", default="4", help="variants for today's flow (ten seconds each); 0: none")
     parser.add_argument("--quick", action="store_true", help="some cases, four variants, one run: two minutes")
     parser.add_argument("--full", action="store_true", help="4, 10 and 30 variants; 10, 40 and 80 ms: half an hour")
+    parser.add_argument("--page", type=int, default=LONGEST, help="the longest page of tags that the registry gives")
     parser.add_argument("--kinds", action="store_true", help="say which requests were made, too")
     options = parser.parse_args()
+    if options.page < 1:
+        parser.error("--page: a page has a tag at least")
     if options.cases == "list":
         parser.exit(message="".join(f"{case.name:16} {case.title}\n" for case in CASES))
     if options.quick:
@@ -49,13 +52,13 @@ def _options() -> argparse.Namespace:
 
 
 class Bench:
-    """One run of the benchmark, in ``folder``."""
+    """One run of the benchmark, in ``folder``. ``front`` stands before the registry that serves ``store``."""
 
-    def __init__(self, folder: Path, upstream: str, options: argparse.Namespace) -> None:
+    def __init__(self, folder: Path, store: Store, front: Distant, options: argparse.Namespace) -> None:
         self.folder = folder
-        self.upstream = upstream
+        self.store = store
+        self.front = front
         self.options = options
-        self.store = Store(folder / "data")
         self.shims = make_shims(folder)
         self._numbers = itertools.count()
         self._put: dict[str, int] = {}
@@ -66,30 +69,35 @@ class Bench:
         self._images(case, variants)
         note = " (approximate, and says so)" if case.source == "label" else ""
         row = Row(case.title, variants, round_trip, note=note, allowed=case.allowed)
-        with Distant(self.upstream, self.store, 0) as front:
-            for _ in range(self.options.runs):
-                project, environment = self._project(front, case, variants)
-                self._prepare(case, project, environment)
-                front.round_trip = round_trip
-                made, stdout = relman_run(front, DIFF, project, environment)
-                front.round_trip = 0
-                made.wrong = _wrong(case, stdout, variants)
-                row.runs.append(made)
+        for _ in range(self.options.runs):
+            project, environment = self._project(case, variants)
+            self._prepare(case, project, environment)
+            with self._away(round_trip):
+                made, stdout = relman_run(self.front, DIFF, project, environment)
+            made.wrong = _wrong(case, stdout, variants)
+            row.runs.append(made)
         return row
 
     def today(self, case: Case, variants: int, round_trip: float) -> Row:
         """The same images by the flow in use today, once: it is long, and the same each time."""
         self._images(case, variants)
         row = Row(f"today's flow, {case.title}", variants, round_trip)
-        with Distant(self.upstream, self.store, round_trip) as front:
-            environment = surroundings(self._fresh(), self.shims) | {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}"}
-            argv = [sys.executable, "-m", "tests.bench.today", f"{front.host}/{case.images}", *_names(variants)]
-            front.counts = Counts()
+        environment = _for_helpers(surroundings(self._fresh(), self.shims))
+        argv = [sys.executable, "-m", "tests.bench.today", f"{self.front.host}/{case.images}", *_names(variants)]
+        with self._away(round_trip):
+            self.front.counts = Counts()
             done = run(argv, self.folder, environment)
-            said = json.loads(done.stdout)
-            counted = Run(said["seconds"], 0, done.cpu, done.peak, said["programs"], front.counts, said["wrong"])
-            row.runs.append(counted)
+            counts = self.front.counts
+        said = json.loads(done.stdout)
+        row.runs.append(Run(said["seconds"], 0, done.cpu, done.peak, said["programs"], counts, said["wrong"]))
         return row
+
+    @contextmanager
+    def _away(self, round_trip: float) -> Iterator[None]:
+        """What is not measured does not wait."""
+        self.front.round_trip = round_trip
+        yield
+        self.front.round_trip = 0
 
     def _images(self, case: Case, variants: int) -> None:
         if self._put.get(case.images, 0) >= variants:
@@ -99,26 +107,35 @@ class Bench:
         for name in _names(variants):
             put_variant(self.store, f"{case.images}/{name}", self._inside[1])
         self._put[case.images] = variants
+        self._warm(case, variants)
 
-    def _project(self, front: Distant, case: Case, variants: int) -> tuple[Path, dict[str, str]]:
+    def _warm(self, case: Case, variants: int) -> None:
+        """So that the first run is no slower than the second: files are read, and the front knows its answers."""
+        project, environment = self._project(case, variants)
+        run([RELMAN, *DIFF], project, environment)
+
+    def _project(self, case: Case, variants: int) -> tuple[Path, dict[str, str]]:
         project = self._fresh()
-        text = configuration(front.host, case.images, _names(variants), case.source)
+        text = configuration(self.front.host, case.images, _names(variants), case.source)
         (project / "relman.toml").write_text(text)
         return project, surroundings(project, self.shims)
 
     def _prepare(self, case: Case, project: Path, environment: dict[str, str]) -> None:
-        python = {**environment, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}"}
-        relman = str(Path(sys.executable).parent / "relman")
         if case.state == "cached":
-            run([sys.executable, "-m", "tests.bench.prime", TAGS[0]], project, python)
+            run([sys.executable, "-m", "tests.bench.prime", TAGS[0]], project, _for_helpers(environment))
         elif case.state == "unchanged":
-            run([relman, "release", "stable", "--yes", "--quiet"], project, environment)
-            run([relman, *DIFF], project, environment)
+            run([RELMAN, "release", "stable", "--yes", "--quiet"], project, environment)
+            run([RELMAN, *DIFF], project, environment)
 
     def _fresh(self) -> Path:
         folder = self.folder / f"run-{next(self._numbers)}"
         folder.mkdir()
         return folder
+
+
+def _for_helpers(environment: dict[str, str]) -> dict[str, str]:
+    """That of relman, and the benchmark's own modules are found."""
+    return {**environment, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}"}
 
 
 def _names(variants: int) -> list[str]:
@@ -133,12 +150,13 @@ def _wrong(case: Case, stdout: bytes, variants: int) -> int:
 
 def _starts() -> str:
     """How long an empty Python, `--version` and `--help` take."""
-    here = Path(sys.executable).parent
     commands = {
         "an empty Python": [sys.executable, "-c", "pass"],
-        "`relman --version`": [str(here / "relman"), "--version"],
-        "`relman --help`": [str(here / "relman"), "--help"],
+        "`relman --version`": [RELMAN, "--version"],
+        "`relman --help`": [RELMAN, "--help"],
     }
+    for argv in commands.values():  # not measured: files are read
+        _seconds(argv)
     taken = {name: statistics.median(_seconds(argv) for _ in range(_STARTS)) for name, argv in commands.items()}
     empty = taken["an empty Python"]
     return ", ".join(f"{name} {seconds * 1000:.0f} ms ({seconds / empty:.1f} ×)" for name, seconds in taken.items())
@@ -146,7 +164,7 @@ def _starts() -> str:
 
 def _seconds(argv: list[str]) -> float:
     begin = time.perf_counter()
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, env=unbiased(), check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begin
 
 
@@ -171,23 +189,25 @@ def _numbers(text: str) -> list[int]:
 def _bench(options: argparse.Namespace) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="relman-bench-") as name:
         folder = Path(name)
-        with docker_registry(folder) as upstream:
-            yield Bench(folder, upstream, options)
+        store = Store(folder / "data")
+        with docker_registry(folder) as upstream, Distant(upstream, store, 0, options.page) as front:
+            yield Bench(folder, store, front, options)
 
 
 def main() -> int:
     """Measure, talk about it on stderr, and print the table on stdout."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed then, too
-    begin, rows = time.perf_counter(), []
+    begin, rows, spread = time.perf_counter(), [], options.runs > 1
+    compile_relman()
     with _bench(options) as bench:
         for row in _rows(bench, options):
             rows.append(row)
-            sys.stderr.write(f"{report.table([row]).splitlines()[-1]}\n")
+            sys.stderr.write(f"{report.table([row], spread=spread).splitlines()[-1]}\n")
             if options.kinds:
                 sys.stderr.write(f"  {report.kinds(row)}\n")
     words = f"{report.versions()}.\nStart-up: {_starts()}.\nWith `./dev bench {' '.join(sys.argv[1:])}`".rstrip()
-    sys.stdout.write(f"\n{report.table(rows)}\n\n{words}, in {time.perf_counter() - begin:.0f} s.\n")
+    sys.stdout.write(f"\n{report.table(rows, spread=spread)}\n\n{words}, in {time.perf_counter() - begin:.0f} s.\n")
     return 0
 
 

@@ -1,30 +1,35 @@
-"""The front of the tests (`tests.servers.Front`), far away: what GHCR and its CDN look like from a build machine.
+"""A registry far away: what GHCR and its CDN look like from a build machine.
 
 Each request waits for a round trip, the first one on a connection for two more (TCP and TLS). Tokens, a CDN on an
-address of its own, pages of a hundred tags, no API for referrers. What the registry answered once is answered from
-memory from then on, and blobs come from its folder: what is measured is the client, not docker-registry.
+address of its own, pages of tags, no API for referrers. What the registry answered once is answered from memory from
+then on, and blobs come from its folder: what is measured is the client, not docker-registry. For the same reason it is
+a process of its own (`tests.bench.front`), which this starts and speaks with.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-import time
+import os
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from typing import Any, Self
 
-from tests.bench.store import DAYS, Store
-from tests.servers import Asked, Front, Reply
+from tests.bench.store import Store
 
-PAGE = 100
+LONGEST = 1000
+"""Tags of a page at most, whatever number is asked for."""
 TAGS_IN_ALL = 300
+
+_ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass
 class Counts:
-    """What arrived. ``first`` is when the first request did, by `time.perf_counter`."""
+    """What arrived. ``first`` is when the first request did, by `time.perf_counter`, one clock for all processes."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     connections: int = 0
@@ -36,96 +41,77 @@ class Counts:
         """All of them, tokens and refusals too."""
         return sum(self.kinds.values())
 
+    def words(self) -> dict[str, Any]:
+        """As it is told from process to process."""
+        return dict(vars(self))
 
-class Distant(Front):
-    """``round_trip`` in seconds. `counts` is replaced by whoever measures."""
-
-    def __init__(self, upstream: str, store: Store, round_trip: float) -> None:
-        self.store = store
-        self.round_trip = round_trip
-        self.counts = Counts()
-        self._counting = threading.Lock()
-        self._answers: dict[str, Reply] = {}
-        self._old = [f"stable-{DAYS[0] - timedelta(days=n):%Y%m%d}" for n in range(7, TAGS_IN_ALL)]
-        super().__init__(upstream, users={}, cdn=True)
-        assert self.cdn is not None
-        for server in (self, self.cdn):
-            server.on_connection = self._connected
-            server.remembers = False
-        self.cdn.on_sent = self._blob_sent
-
-    def _connected(self) -> None:
-        with self._counting:
-            self.counts.connections += 1
-        time.sleep(2 * self.round_trip)
-
-    def _at_front(self, asked: Asked) -> Reply:
-        time.sleep(self.round_trip)
-        reply = self._token(asked) if urlsplit(asked.path).path == "/token" else super()._at_front(asked)
-        self._count(_kind(asked, reply), len(reply.body) if asked.method != "HEAD" else 0)
-        return reply
-
-    def _at_cdn(self, asked: Asked) -> Reply:
-        time.sleep(self.round_trip)
-        digest = urlsplit(asked.path).path.rpartition("/")[2]
-        file = self.store.path(digest)
-        size = file.stat().st_size
-        start, end = _range(asked.headers.get("range"), size)
-        headers = {"Content-Range": f"bytes {start}-{end - 1}/{size}"} if (start, end) != (0, size) else {}
-        reply = Reply(206 if headers else 200, headers, file=file, part=(start, end))
-        self._count("blob", 0)
-        return reply
-
-    def _blob_sent(self, size: int) -> None:
-        with self._counting:
-            self.counts.sent += size
-
-    def _count(self, kind: str, size: int) -> None:
-        with self._counting:
-            self.counts.first = self.counts.first or time.perf_counter() - self.round_trip
-            self.counts.kinds[kind] += 1
-            self.counts.sent += size
-
-    def _faulty(self, asked: Asked, forward: object) -> Reply:
-        path = urlsplit(asked.path).path
-        if "/referrers/" in path:
-            return Reply(404, {}, b'{"errors":[{"code":"UNSUPPORTED"}]}')
-        if path.endswith("/tags/list"):
-            return self._tags(asked, path)
-        key = f"{asked.method} {path}"
-        if key not in self._answers:
-            self._answers[key] = self._forward(asked)
-        return self._answers[key]
-
-    def _tags(self, asked: Asked, path: str) -> Reply:
-        key = f"{path} all"
-        if key not in self._answers:
-            self._answers[key] = self._forward(Asked("GET", path, asked.headers, b""))
-        listed = json.loads(self._answers[key].body)
-        names = sorted({*listed["tags"], *self._old})[-TAGS_IN_ALL:]
-        query = parse_qs(urlsplit(asked.path).query)
-        after = query.get("last", [""])[0]
-        left = [name for name in names if name > after]
-        page = left[:PAGE]
-        more = len(left) > PAGE
-        headers = {"Link": f'<{path}?n={PAGE}&last={page[-1]}>; rel="next"'} if more else {}
-        return Reply(200, headers, json.dumps({"name": listed["name"], "tags": page}).encode())
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Self:
+        """What `words` told."""
+        return cls(**{**words, "kinds": Counter(words["kinds"])})
 
 
-def _kind(asked: Asked, reply: Reply) -> str:
-    path = urlsplit(asked.path).path
-    if path == "/token":
-        return "token"
-    if reply.status == 401:
-        return "refused"
-    for part in ("manifests", "blobs", "tags", "referrers"):
-        if f"/{part}/" in path:
-            return {"manifests": "manifest", "blobs": "redirect", "tags": "tag page"}.get(part, part)
-    return "ping"
+class Distant:
+    """``round_trip`` in seconds; ``page`` is the longest page of tags. `counts` is replaced by whoever measures."""
 
+    def __init__(self, upstream: str, store: Store, round_trip: float, page: int = LONGEST) -> None:
+        self._argv = [sys.executable, "-m", "tests.bench.front", upstream, str(store.folder), str(page)]
+        self._round_trip = round_trip
+        self._process: subprocess.Popen[str] | None = None
+        self.host = ""
 
-def _range(header: str | None, size: int) -> tuple[int, int]:
-    if header is None:
-        return 0, size
-    first, _, last = header.removeprefix("bytes=").partition("-")
-    return int(first), min(size, int(last) + 1) if last else size
+    def __enter__(self) -> Self:
+        path = {"PYTHONPATH": os.pathsep.join(map(str, (_ROOT, _ROOT / "plugins")))}
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._argv, env=os.environ | path, stdin=pipe, stdout=pipe, text=True)
+        self.host = self._heard()["host"]
+        self.round_trip = self._round_trip
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        process, self._process = self._running, None
+        with process:  # closes its stdin, which ends it
+            pass
+
+    @property
+    def pid(self) -> int:
+        """Of the process that serves."""
+        return self._running.pid
+
+    @property
+    def round_trip(self) -> float:
+        """How far away it is, in seconds."""
+        return self._round_trip
+
+    @round_trip.setter
+    def round_trip(self, seconds: float) -> None:
+        self._round_trip = seconds
+        self._asked(round_trip=seconds)
+
+    @property
+    def counts(self) -> Counts:
+        """What arrived until now: a copy, which does not grow."""
+        return Counts.of(self._asked())
+
+    @counts.setter
+    def counts(self, counts: Counts) -> None:
+        self._asked(counts=counts.words())
+
+    @property
+    def _running(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "it runs inside of `with`"
+        return self._process
+
+    def _asked(self, **order: object) -> Mapping[str, Any]:
+        assert self._running.stdin is not None
+        self._running.stdin.write(f"{json.dumps(order)}\n")
+        self._running.stdin.flush()
+        return self._heard()
+
+    def _heard(self) -> Mapping[str, Any]:
+        assert self._running.stdout is not None
+        line = self._running.stdout.readline()
+        if not line:
+            raise RuntimeError("the front ended: what it said last is on stderr")
+        words: Mapping[str, Any] = json.loads(line)
+        return words

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,7 +18,10 @@ from tests.bench.distance import Counts, Distant
 
 _LAUNCHER = Path(__file__).parent / "measured.py"
 _TOOLS = ("git", "skopeo", "zstd", "rpm", "cosign", "oras")
-_FOREIGN = ("RELMAN_", "GITHUB_", "SOURCE_DATE_", "XDG_", "REGISTRY_AUTH", "DOCKER_CONFIG")
+_FOREIGN = ("RELMAN_", "GITHUB_", "SOURCE_DATE_", "XDG_", "REGISTRY_AUTH", "DOCKER_CONFIG", "PYTHON")
+
+RELMAN = str(Path(sys.executable).parent / "relman")
+"""The installed command."""
 
 
 @dataclass
@@ -80,10 +85,34 @@ def run(argv: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Do
     return Done(done.stdout, **taken)
 
 
+def unbiased() -> dict[str, str]:
+    """The environment without what tells relman, or Python, how to run: PYTHONDONTWRITEBYTECODE makes it slower."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+
+
 def surroundings(home: Path, shims: Path) -> dict[str, str]:
     """The environment of a run: no login, nothing that says how to run, and every program that is started counted."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return {**own, "HOME": str(home), "PATH": f"{shims}:{os.environ['PATH']}", "BENCH_STARTED": str(home / "started")}
+    return {
+        **unbiased(),
+        "HOME": str(home),
+        "PATH": f"{shims}:{os.environ['PATH']}",
+        "BENCH_STARTED": str(home / "started"),
+    }
+
+
+def installed() -> list[str]:
+    """The folders of relman and its plugins: the checkout, where they are installed from there."""
+    specs = map(importlib.util.find_spec, ("relman", "relman_plugins"))
+    return [folder for spec in specs if spec for folder in spec.submodule_search_locations or ()]
+
+
+def compile_relman() -> None:
+    """As pip does when it installs: whoever uses relman never waits for that. Says so where it could not."""
+    argv = [sys.executable, "-m", "compileall", "-q", *installed()]
+    done = subprocess.run(argv, env=unbiased(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = f"{done.stdout}{done.stderr}".strip()[-1000:]
+        sys.stderr.write(f"bench: relman could not be compiled, so start-up is longer than a user's: {words}\n")
 
 
 def make_shims(folder: Path) -> Path:
@@ -91,7 +120,7 @@ def make_shims(folder: Path) -> Path:
     shims = folder / "shims"
     shims.mkdir()
     for tool in _TOOLS:
-        real = _which(tool)
+        real = shutil.which(tool)
         if real:
             shim = shims / tool
             shim.write_text(f'#!/bin/sh\necho {tool} >>"$BENCH_STARTED"\nexec {real} "$@"\n')
@@ -99,21 +128,13 @@ def make_shims(folder: Path) -> Path:
     return shims
 
 
-def _which(tool: str) -> str | None:
-    import shutil
-
-    return shutil.which(tool)
-
-
 def relman_run(front: Distant, argv: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[Run, bytes]:
     """relman as its users start it, from an installed command; its rows are still to be judged."""
     started = Path(environment["BENCH_STARTED"])
     started.unlink(missing_ok=True)
     front.counts = Counts()
-    done = run([str(Path(sys.executable).parent / "relman"), *argv], folder, environment)
+    done, counts = run([RELMAN, *argv], folder, environment), front.counts
     programs = Counter(started.read_text().split()) if started.exists() else Counter[str]()
-    first = front.counts.first or done.begin + done.seconds
-    made = Run(
-        done.seconds, first - done.begin, done.cpu, done.peak, 1 + sum(programs.values()), front.counts, wrong=-1
-    )
+    startup = (counts.first or done.begin + done.seconds) - done.begin
+    made = Run(done.seconds, startup, done.cpu, done.peak, 1 + sum(programs.values()), counts, wrong=-1)
     return made, done.stdout

@@ -15,6 +15,7 @@ _HEAD = (
     "N",
     "ms away",
     "wall s",
+    "min-max",
     "start-up s",
     "work s",
     "requests",
@@ -29,20 +30,26 @@ _HEAD = (
 )
 
 
-def table(rows: Sequence[Row]) -> str:
-    """All rows; times are medians, requests and bytes those of the last run, peaks the highest."""
+def table(rows: Sequence[Row], *, spread: bool) -> str:
+    """All rows; times are medians, requests and bytes those of the last run, peaks the highest.
+
+    With ``spread`` there is a column of the shortest and the longest wall time: how much noise there was.
+    """
     lines = [_HEAD, ("---",) + ("---:",) * (len(_HEAD) - 1), *map(_cells, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    at = _HEAD.index("min-max")
+    shown = lines if spread else [(*cells[:at], *cells[at + 1 :]) for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in shown)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    counts = row.runs[-1].counts
+    counts, walls = row.runs[-1].counts, [run.seconds for run in row.runs]
     wall, startup = row.median(lambda run: run.seconds), row.median(lambda run: run.startup)
     return (
         row.case,
         str(row.variants),
         f"{row.round_trip * 1000:.0f}",
         f"{wall:.2f}",
+        f"{min(walls):.2f}–{max(walls):.2f}" if len(walls) > 1 else "–",
         f"{startup:.2f}" if startup else "–",
         f"{wall - startup:.2f}",
         str(counts.requests),

@@ -46,6 +46,13 @@ class Store:
         algorithm, _, hex = digest.partition(":")
         return self._root / f"blobs/{algorithm}/{hex[:2]}/{hex}/data"
 
+    def has(self, repository: str, digest: str) -> bool:
+        """Whether this repository has the blob."""
+        return self._layer(repository, digest).exists()
+
+    def _layer(self, repository: str, digest: str) -> Path:
+        return self._root / f"repositories/{repository}/_layers/{digest.replace(':', '/')}/link"
+
     def blob(self, repository: str, content: bytes, digest: Digest | None = None) -> dict[str, object]:
         """Store it, let the repository have it, and describe it (without a media type)."""
         digest = digest or Digest.of(content)
@@ -54,7 +61,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             self._known.add(digest)
-        _link(self._root / f"repositories/{repository}/_layers/sha256/{digest.hex}/link", digest)
+        _link(self._layer(repository, digest), digest)
         return {"digest": digest, "size": len(content)}
 
     def manifest(self, repository: str, value: Mapping[str, object], *tags: str) -> dict[str, object]:

@@ -43,7 +43,7 @@ def distant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distant]:
         ):
             for variant in VARIANTS:
                 put_variant(store, f"{prefix}/{variant}", inside)
-        with Distant(upstream, store, 0) as front:
+        with Distant(upstream, store, 0, page=100) as front:
             yield front
 
 
