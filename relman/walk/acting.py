@@ -7,9 +7,12 @@ failure among the tags nothing new is begun.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from threading import Lock
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import RelmanError
 from relman.ledger.protocol import Session
@@ -25,8 +28,7 @@ WORKERS = 4
 UNFINISHED = (RecordState.INTENDED, RecordState.PARTIAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What came of every action of a plan, in its order.
 
     ``stopped`` is the error that kept tags from moving; ``restored`` says that what had moved was put back.

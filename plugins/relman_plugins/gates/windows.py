@@ -11,12 +11,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from relman.plugin import Table
@@ -43,8 +43,7 @@ class Often(IntEnum):
     DAILY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """What stands in `from` or `to`. ``date`` is (year, month, day) with the year 0 for each; ``minute`` of the day."""
 
     often: Often
