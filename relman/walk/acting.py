@@ -7,7 +7,6 @@ failure among the tags nothing new is begun.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from threading import Lock
 
@@ -63,18 +62,17 @@ class _Stopped(Exception):
     """Nothing new is begun: another tag could not be moved, or the run is over."""
 
 
-@dataclass
-class _Run:
+class _Run(msgspec.Struct):
     """What is known so far of the actions of one plan. Whatever changes here is changed under the lock."""
 
     plan: Plan
     session: Session
     tools: Tools
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    failures: dict[str, RelmanError] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
+    receipts: dict[str, Receipt] = msgspec.field(default_factory=dict)
+    failures: dict[str, RelmanError] = msgspec.field(default_factory=dict)
+    lock: Lock = msgspec.field(default_factory=Lock)
     over: bool = False
-    turns: list[Action] = field(default_factory=list)
+    turns: list[Action] = msgspec.field(default_factory=list)
     """Of several at once, those whose turn to be told of has not come: people read them in the plan's order."""
 
     @property
