@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from relman.plugin import Table
 
@@ -62,7 +62,7 @@ class Moment(msgspec.Struct, frozen=True):
         return _DAY if self.minute is None else self.minute
 
 
-def read_moment(value: Any) -> Any:
+def read_moment(value: Any) -> Moment:
     """A moment as it is written, also as TOML's own dates and times. Raises `ValueError`."""
     if isinstance(value, dt.datetime | dt.time) and value.tzinfo is not None:
         raise ValueError(f"`{value}` has an offset of its own: the key `zone` says where the clock hangs")
@@ -102,7 +102,7 @@ def _zone(name: str) -> str:
     return name
 
 
-Point = Annotated[Moment, BeforeValidator(read_moment)]
+Point = Annotated[Moment, PlainValidator(read_moment)]
 
 
 class Window(Table):
