@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from os import getpid
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from relman.errors import NotFound
 from relman.lifecycle import Lifecycle

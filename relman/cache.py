@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +47,7 @@ _ABANDONED = 3600.0
 _KEEP = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """Everything that what is read depends on: the image, and how it is read.
 
     ``sources`` are those that are asked, in their order; ``wants`` what was wanted beyond the list; ``settings`` what
@@ -69,8 +67,7 @@ class Reading:
         return Digest.of(json.dumps(parts).encode()).hex
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """How much a cache holds: lists, and the bytes of all that it keeps."""
 
     entries: int

@@ -7,11 +7,11 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from pydantic import BaseModel
 
 from relman.config import ChannelTable
@@ -29,8 +29,7 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingChannel:
+class ReadingChannel(msgspec.Struct, frozen=True):
     """Reads on behalf of one `[[publish]]` or `[[announce]]` table (`hookspecs.ChannelReader`).
 
     All that it asks takes the table's `timeout` at most: looking and acting each have one of their own.
@@ -40,8 +39,8 @@ class ReadingChannel:
     folder: Path
     http: Client
     now: datetime
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    _ends: list[Deadline] = field(default_factory=list, repr=False, compare=False)
+    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
+    _ends: list[Deadline] = msgspec.field(default_factory=list)
 
     def settings(self, model: type[M], /) -> M:
         """The channel's table as it is configured now."""
@@ -80,8 +79,7 @@ class ReadingChannel:
         return self._ends[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Channel(ReadingChannel):
+class Channel(ReadingChannel, frozen=True):
     """Writes, too (`hookspecs.ChannelWriter`). ``blob`` reads what the project's own repositories hold."""
 
     blob: Callable[[Reference, int], bytes] | None = None

@@ -12,9 +12,10 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from relman.errors import Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.redaction import redact, register
@@ -83,8 +84,7 @@ class GitFailed(RelmanError):
         super().__init__(redact(f"`git {shlex.join(argv)}` failed: {self.said or f'exit code {status}'}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(msgspec.Struct, frozen=True):
     """A git repository, with or without a work tree, that was found at ``path`` or above it."""
 
     path: Path
@@ -235,8 +235,7 @@ class Checkout:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Aside:
+class Aside(msgspec.Struct, frozen=True):
     """A repository of relman's own beside a checkout, with its files in ``tree``. See `Checkout.aside`.
 
     Only here may git speak to a remote, and only where ``network`` says so: by https, http, ssh, git or as a file,

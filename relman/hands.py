@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from relman.channel import Channel, ReadingChannel
 from relman.config import ChannelTable, Config
@@ -57,8 +58,7 @@ def _by_kind(answers: tuple[Answer, ...]) -> dict[str, Executor[Any, Any]]:
     return executors
 
 
-@dataclass(frozen=True)
-class Hands:
+class Hands(msgspec.Struct, frozen=True, dict=True):
     """The executors of all plugins, and what each is handed for an action.
 
     ``ask_executors`` asks the plugins that have a part in some tables of the configuration, or (`None`) all.

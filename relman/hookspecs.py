@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+import msgspec
 import pluggy
 from pydantic import BaseModel
 
@@ -60,8 +60,7 @@ class Settings(Protocol):
 # ------------------------------------------------------------------------------------------------- configure
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """A table of relman.toml that the plugin understands.
 
     ``kind`` and ``type``: `[[publish]]` or `[[announce]]` with that ``type``, a gate of that type, or
@@ -94,8 +93,7 @@ def relman_settings() -> Iterable[Slot]:  # type: ignore[empty-body]  # specific
 # --------------------------------------------------------------------------------------------------- inspect
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUnderRead:
+class ImageUnderRead(msgspec.Struct, frozen=True):
     """One platform's image, as a source of contents is handed it: where it is, what it is, and a reader.
 
     ``image`` is `None` for a file given by hand (`sbom:FILE`), which ``reference`` then names. ``wants`` are the
@@ -125,8 +123,7 @@ class ContentsSource(Protocol):
         """The contents, or why this source does not have them. Broken data is `Unavailable` too, with what broke."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContentsContext:
+class ContentsContext(msgspec.Struct, frozen=True):
     """``ecosystems``: those that count beside the system's own package database (`[packages] ecosystems`)."""
 
     ecosystems: frozenset[str]
@@ -149,8 +146,7 @@ def relman_contents_sources(context: ContentsContext) -> Iterable[ContentsSource
 # --------------------------------------------------------------------------------------------------- compose
 
 
-@dataclass(frozen=True, slots=True)
-class CommitsContext:
+class CommitsContext(msgspec.Struct, frozen=True):
     """A range of commits: those reachable from ``after`` and not from ``before``, in the repository ``checkout``."""
 
     before: str
@@ -177,8 +173,7 @@ class CommandRenderer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class SectionsContext:
+class SectionsContext(msgspec.Struct, frozen=True):
     """What sections are written from.
 
     ``release`` and ``stream`` are `None` for two images given by hand. ``diffs`` are all of them, exact or not.
@@ -216,8 +211,7 @@ def relman_sections(context: SectionsContext) -> Iterable[Section]:  # type: ign
 # ------------------------------------------------------------------------------------------------------ gate
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True):
     """An answer of a service: its body is cut, at one MiB where nobody asked for more."""
 
     status: int
@@ -250,8 +244,7 @@ def _as_written(rule: GateRule, model: type[M]) -> M:
     return model.model_validate(dict(rule.table))
 
 
-@dataclass(frozen=True, slots=True)
-class GatesContext:
+class GatesContext(msgspec.Struct, frozen=True):
     """What gates decide from: nothing here can write. ``rules`` are the gates that the stream asks for.
 
     ``read`` says whether the images were read: `relman status` does not, and ``contents`` and ``diffs`` are then empty.
@@ -276,8 +269,8 @@ class GatesContext:
     holds: tuple[Hold, ...] = ()
     signature: SignatureRule | None = None
     read: bool = True
-    contents: Mapping[tuple[str, Platform], Contents] = field(default_factory=dict)
-    observed: Observations = field(default_factory=Observations)
+    contents: Mapping[tuple[str, Platform], Contents] = msgspec.field(default_factory=dict)
+    observed: Observations = msgspec.field(default_factory=Observations)
     source: Stream | None = None
     web: Web | None = None
     by: Callable[[], str] = str
@@ -286,7 +279,7 @@ class GatesContext:
     known_issues: str | None = None
     repository_url: str | None = None
     tables: Callable[[GateRule, type[Any]], Any] = _as_written
-    remembered: MutableMapping[object, object] = field(default_factory=dict)
+    remembered: MutableMapping[object, object] = msgspec.field(default_factory=dict)
 
     def of_type(self, type: str) -> tuple[GateRule, ...]:
         """The rules that are asked of gates of that type."""
@@ -368,8 +361,7 @@ class Renderer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class ActionsContext:
+class ActionsContext(msgspec.Struct, frozen=True):
     """What actions are planned from. ``signature`` is what `[signature]` asks for.
 
     ``page`` is the address where the whole notes will stand, `None` where there is none: posts link to it. ``earlier``
@@ -385,7 +377,7 @@ class ActionsContext:
     settings: Settings
     signature: SignatureRule | None = None
     page: str | None = None
-    earlier: Mapping[str, Receipt] = field(default_factory=dict)
+    earlier: Mapping[str, Receipt] = msgspec.field(default_factory=dict)
     registry: RegistryReader | None = None
 
 

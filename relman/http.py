@@ -11,10 +11,12 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from relman import __version__
 from relman.connections import Broken, explain, redirected, web_address
@@ -53,8 +55,7 @@ class Repeat(Enum):
     """Only where it was surely not carried out: no connection, 429, 403 or 503 with Retry-After."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """How often and how patiently a request is repeated; times in seconds.
 
     ``pause_max`` caps what a server may ask for by Retry-After. A host without a connection is given up sooner.
@@ -68,8 +69,7 @@ class Retry:
     pause_max: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a server answered. ``headers`` are found in any case; ``content`` is what was read of the body.
 
     ``doubtful``: an earlier try of this write may have been carried out, whatever this answer says.
@@ -83,8 +83,7 @@ class Answer:
     doubtful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """An answer whose body is still coming: ``pieces`` raises `Passing` where it is cut short."""
 
     url: str
@@ -93,8 +92,7 @@ class Stream:
     pieces: Iterator[bytes]
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
     method: str
     url: str
     headers: Mapping[str, str]
@@ -138,14 +136,14 @@ class Client:
         *,
         timeout: float = 30.0,
         total: float = 600.0,
-        retry: Retry = Retry(),
+        retry: Retry | None = None,
         verify: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.timeout = timeout
         self.total = total
-        self.retry = retry
+        self.retry = retry or Retry()
         self._clock = clock
         self._pace = Pace(clock, sleep)
         self._pools = Pools(verify, timeout)

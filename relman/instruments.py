@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.cache import ContentsCache
 from relman.compact.lists import SOURCE as OWN_LISTS
@@ -40,8 +42,7 @@ if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman 
     from relman.signing.keys import Signer
 
 
-@dataclass(frozen=True)
-class Instruments:
+class Instruments(msgspec.Struct, frozen=True, dict=True):
     """What one run looks with. Nothing here writes.
 
     ``ask_sources`` gives the sources of contents of all plugins; it is called once, and only where contents are read.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from relman import config as configuration
 from relman import hookspecs
@@ -80,8 +82,7 @@ def configure(plugins: Plugins, file: Path | None, folder: Path) -> tuple[Config
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Lifecycle:
+class Lifecycle(msgspec.Struct, frozen=True, dict=True):
     """One run's walk. Everything from ``resolve`` to ``plan`` only reads; ``apply`` carries out a plan.
 
     ``person`` says who runs it, for what is written down about them.

@@ -10,8 +10,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from relman.errors import AnswerLost, ConfigError, Passing, RelmanError, Unequipped
 from relman.redaction import redact
@@ -24,8 +25,7 @@ PORTS: Mapping[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 _LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class MailServer:
+class MailServer(msgspec.Struct, frozen=True):
     """Where mails are handed in. ``login`` is a user's name and password, or `None`."""
 
     host: str

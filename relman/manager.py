@@ -6,10 +6,10 @@ import importlib
 import importlib.metadata
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pluggy
 
 from relman import hookspecs
@@ -22,24 +22,21 @@ SAID = "RELMAN_PLUGINS"
 """Under which name a package says what its plugins answer (docs/plugins: plugins that wait)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True):
     """A plugin that could not be used, and why. The others live."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one plugin answered to a hook."""
 
     plugin: str
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """What a package says of one of its plugins: the hooks that it answers, and the tables that it understands."""
 
     hooks: frozenset[str]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+import msgspec
 
 _FIRST_INTERVAL = 0.05
 _LONGEST_INTERVAL = 1.0
 _NEGLIGIBLE = 0.01
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(msgspec.Struct):
     until: float = 0.0
     next: float = 0.0
     interval: float = 0.0

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -57,8 +57,7 @@ _BUNDLES = (
 )
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(msgspec.Struct):
     """One request, as far as connections know of it: whether one is being opened, and who wants to be told."""
 
     told: Told | None
@@ -203,8 +202,7 @@ class _SecurePool(_Ahead, HTTPSConnectionPool):  # type: ignore[misc]  # urllib3
     ConnectionCls = _Secure
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """What came back, its body still to be read. ``wait`` bounds each wait for the network, in seconds."""
 
     url: str
@@ -244,8 +242,7 @@ class Response:
         self.raw.close()
 
 
-@dataclass(slots=True)
-class Pools:
+class Pools(msgspec.Struct):
     """Every connection of a client. ``wait`` is how long one may take to be opened ahead, in seconds.
 
     ``verify`` are the certificates to trust, by default those of the system, which are read when they are needed.
@@ -253,8 +250,8 @@ class Pools:
 
     verify: ssl.SSLContext | None
     wait: float
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    made: dict[tuple[bool, str | None], urllib3.PoolManager] = field(default_factory=dict)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    made: dict[tuple[bool, str | None], urllib3.PoolManager] = msgspec.field(default_factory=dict)
 
     def send(
         self,

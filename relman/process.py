@@ -11,9 +11,10 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from relman.errors import Passing, RelmanError, Unequipped
 from relman.redaction import redact
@@ -27,8 +28,7 @@ _LOOK = 0.05
 _PIECE = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(msgspec.Struct, frozen=True):
     """A program that exited with 0: its standard output as bytes, its standard error as text."""
 
     stdout: bytes
@@ -85,8 +85,7 @@ def run(
     return Completed(done.stdout, stderr)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A program that ended, however it did: ``code`` is minus the signal's number, and `None` where time was over.
 
     ``stdout`` is the beginning of what it printed, as it came, and ``cut`` says that there was more. ``said`` is the
@@ -148,13 +147,12 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-@dataclass(slots=True)
-class _Output:
+class _Output(msgspec.Struct):
     process: subprocess.Popen[bytes]
     keep: int
     tail: int
-    first: bytearray = field(default_factory=bytearray)
-    last: bytearray = field(default_factory=bytearray)
+    first: bytearray = msgspec.field(default_factory=bytearray)
+    last: bytearray = msgspec.field(default_factory=bytearray)
     dropped: bool = False
     cut: bool = False
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+import msgspec
 
 from relman import redaction
 from relman.deadline import Deadline
@@ -18,12 +19,11 @@ REDIRECTS = 3
 """Followed at most: a repository that was renamed, and its new owner."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingWeb:
+class ReadingWeb(msgspec.Struct, frozen=True):
     """Reads, and nothing else."""
 
     http: Client
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
     def get(
         self,

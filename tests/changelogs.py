@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from relman.model.changelog import (
     Accounting,
@@ -154,7 +155,7 @@ def changelog(
         repository_url="https://github.com/ublue-os/bluefin",
         major=42,
     )
-    return replace(made, **others)  # type: ignore[arg-type]  # the fields are checked by the constructor
+    return replace(made, **others)  # the fields are checked by the constructor
 
 
 def empty() -> Changelog:

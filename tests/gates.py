@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from relman.model.contents import EXACT, Capability, Contents, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Diff, Side

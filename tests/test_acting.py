@@ -5,13 +5,14 @@ from __future__ import annotations
 import _thread
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.errors import AnswerLost, GateClosed, NotShown, Passing, PluginError, RelmanError
 from relman.hookspecs import Executor

@@ -6,12 +6,12 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.cache import ContentsCache, Reading, Usage, cache_folder
 from relman.config.values import Packages

@@ -7,11 +7,11 @@ import json
 import logging
 import re
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 
 from relman import redaction
 from relman.errors import AnswerLost, Passing, RelmanError, Unequipped

@@ -6,13 +6,13 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.compact.attached import CREATED, lists_among
 from relman.compact.embedding import embedding, store

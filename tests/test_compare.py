@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.model.contents import EXACT, Capability, Contents, Details, Identity, Obsolete, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Part, Side

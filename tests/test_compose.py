@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.config.values import GroupRule, MajorRule
 from relman.model.changelog import Accounting, Commit, Group, Major, PackageName, Row, Section, VariantSummary
@@ -59,7 +59,7 @@ def change(
 def diff(variant: str | None, *changes: Change, platform: Platform | None = AMD64, **more: object) -> Diff:
     side = Side(f"example.org/{variant}", None, platform, None, None, 3, "sbom")
     made = Diff(variant, platform, side, side, changes, (), (), exact=True, notes=())
-    return replace(made, **more)  # type: ignore[arg-type]  # tests name the fields
+    return replace(made, **more)  # tests name the fields
 
 
 def group(*diffs: Diff, rules: tuple[GroupRule, ...] = (DX, NVIDIA), ignore: tuple[str, ...] = ()) -> Grouped:
@@ -319,7 +319,7 @@ def compared(name: str, before: Contents | None, after: Contents, **more: object
         diff=diff(name) if before else None,
         previous_digest=Digest.of(b"old" + name.encode()) if before else None,
     )
-    return replace(made, **more)  # type: ignore[arg-type]  # tests name the fields
+    return replace(made, **more)  # tests name the fields
 
 
 KERNEL = MajorRule("Kernel", "kernel", None, frozenset())

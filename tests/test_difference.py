@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 import pytest
+from msgspec.structs import replace
 
 from relman.cli.difference import difference, passed_over
 from relman.cli.sboms import parse_sboms

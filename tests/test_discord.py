@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import ConfigError, Malformed, NotFound, RelmanError, Unequipped
 from relman.model.plan import Action
@@ -24,7 +25,7 @@ EXECUTOR = DiscordExecutor()
 
 
 def planned(tmp_path: Path, earlier: Receipt | None = None, **table: object) -> Action:
-    case = replace(DISCORD, table=lambda server: {**DISCORD.table(server), **table})
+    case = dataclasses.replace(DISCORD, table=lambda server: {**DISCORD.table(server), **table})
     with trial(case, tmp_path, earlier={"news": earlier} if earlier else {}) as made:
         return made.planned.actions[0]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from pydantic import TypeAdapter, ValidationError
 
 from relman.documents.diff import DiffDocument, DiffsDocument, diff_document, diffs_document, entry_time

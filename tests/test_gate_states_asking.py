@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Digest
@@ -85,7 +87,7 @@ GATES: dict[str, tuple[ModuleType, dict[State, Case]]] = {
             State.FAILED: program("exit 1"),
             State.PENDING: program("exit 75"),
             State.ERROR: program("sleep 600"),
-            State.SKIPPED: replace(program("exit 0"), read=False),
+            State.SKIPPED: dataclasses.replace(program("exit 0"), read=False),
         },
     ),
     "http": (
@@ -151,7 +153,7 @@ def asked(gate: str, case: Case, folder: Path) -> Iterator[list[GateResult]]:
             return case.reply
         which = "review" if "/reviews" in request.path else "pull"
         held = f"[{case.files[which]}]" if "page=1" in request.path else "[]"
-        return replace(case.reply, body=held.encode())
+        return dataclasses.replace(case.reply, body=held.encode())
 
     with Scripted(reply) as server, hurried() as web:
         table = dict(case.table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.cli import relman
 from relman.documents.changelog import changelog_bytes, changelog_document, changelog_from_document
@@ -66,7 +66,7 @@ def record(**more: object) -> Record:
         variants=(RecordedVariant("os", "ghcr.io/acme/os", None, None, (), None),),
         imported=Imported("github", "x.json", "https://github.com/acme/os/releases/tag/stable-20250608", "0" * 64, 2),
     )
-    return replace(made, **more)  # type: ignore[arg-type]  # the fields of a record
+    return replace(made, **more)  # the fields of a record
 
 
 # ------------------------------------------------------------------------------------------------------ the command

@@ -6,9 +6,10 @@ Where more than the list is wanted, those that know it may come first.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from relman.config.values import Packages
 from relman.errors import Malformed, Unequipped

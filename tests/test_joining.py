@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.model.changelog import Changelog, Fix, Section
 from relman.model.contents import Capability, Contents, Package, PackageSet

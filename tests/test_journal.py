@@ -6,13 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.errors import Malformed, RelmanError
 from relman.ledger.journal import UNANSWERED, Begin, Entry, Journal, line, merged, parse

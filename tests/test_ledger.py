@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relman.documents.record import record_bytes
 from relman.errors import (
@@ -63,7 +63,7 @@ def composed(
             ),
         ),
     )
-    return replace(record, **more)  # type: ignore[arg-type]  # the fields of a record
+    return replace(record, **more)  # the fields of a record
 
 
 def begin(

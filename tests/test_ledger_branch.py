@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import ConfigError, Locked, Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.ledger import FolderLedger, Session

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from relman.documents.reading import PLAN_LIMIT
 from relman.ledger.index import SHOWN, index, notes_of

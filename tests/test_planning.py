@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relman.documents.plan import plan_bytes, plan_digest, plan_from_bytes
 from relman.errors import StalePlan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relman.errors import ConfigError, UsageError
 from relman.mentions import JOINER, quiet
@@ -45,7 +45,7 @@ hostile = st.lists(
 
 def renderer(title: str = "A title", **changed: object) -> NotesRenderer:
     made = sample("Composed OS", "stable", ("os", "os-dx"))
-    return NotesRenderer(Templates(), replace(made, title=title, **changed))  # type: ignore[arg-type]
+    return NotesRenderer(Templates(), replace(made, title=title, **changed))
 
 
 # -------------------------------------------------------------------------------------------------- formats

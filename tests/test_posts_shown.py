@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click import unstyle
+from msgspec.structs import replace
 
 from relman import afterwards
 from relman.cli.posts import in_plan, size, whole

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.model.plan import Action, Stage
@@ -423,7 +424,9 @@ def test_where_github_says_when_to_come_back_it_is_asked_again_then(status: int,
 def test_no_file_and_no_token_goes_to_a_host_that_is_not_githubs(address: str, server: GitHub, trial: Trial) -> None:
     def misled(forward: Callable[[], Reply]) -> Reply:
         reply = forward()
-        return replace(reply, body=re.sub(rb'"upload_url": "[^"]*"', f'"upload_url": "{address}"'.encode(), reply.body))
+        return dataclasses.replace(
+            reply, body=re.sub(rb'"upload_url": "[^"]*"', f'"upload_url": "{address}"'.encode(), reply.body)
+        )
 
     server.faults.append(once(r"(GET|POST) .*/releases(\?.*)?$", misled, times=99))
     trial.run()

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import Malformed, RelmanError
 from relman.model.plan import Action

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from markdown_it.tree import SyntaxTreeNode
+from msgspec.structs import replace
 
 from relman.errors import UsageError
 from relman.hookspecs import Renderer

@@ -6,11 +6,11 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relman import afterwards, returning, standing
 from relman.documents.changelog import changelog_bytes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import Passing, Unequipped
 from relman.model.contents import Capability, Contents, Unavailable
@@ -490,9 +491,15 @@ BOMB = Limits(unpacked=4_000_000, spooled=300_000, held=10_000, noted=2_000, ent
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        (replace(gzipped({"a": noise(5000)}), blob=gzipped({"a": noise(5000)}).blob[:3000]), "gzip stream is cut"),
-        (replace(zstandard({"a": noise(5000)}), blob=zstandard({"a": noise(5000)}).blob[:3000]), "zstd stream is cut"),
-        (replace(plain({"a": noise(5000)}), blob=plain({"a": noise(5000)}).blob[:3000]), "archive is cut"),
+        (
+            dataclasses.replace(gzipped({"a": noise(5000)}), blob=gzipped({"a": noise(5000)}).blob[:3000]),
+            "gzip stream is cut",
+        ),
+        (
+            dataclasses.replace(zstandard({"a": noise(5000)}), blob=zstandard({"a": noise(5000)}).blob[:3000]),
+            "zstd stream is cut",
+        ),
+        (dataclasses.replace(plain({"a": noise(5000)}), blob=plain({"a": noise(5000)}).blob[:3000]), "archive is cut"),
         (raw(b"\x1f\x8b" + bytes(100)), "gzip stream is corrupt"),
         (raw(b"\x28\xb5\x2f\xfd" + b"\xff" * 100), "zstd stream is corrupt"),
         (raw(b"no tar at all" * 100), "no tar archive"),

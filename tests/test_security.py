@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from relman.model.changelog import Fix, FixGroup, folded_fixes
 from relman.model.contents import EXACT, Contents, PackageSet

@@ -271,7 +271,7 @@ def _described(world: World, plan: Any) -> str:
 def test_a_statement_of_another_release_or_image_is_none_of_this_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     monkeypatch.setenv("RECORD_KEY", pem(P256))
     record = apply(world, planned(world))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from relman.errors import AnswerLost, NotShown, Passing, RelmanError, Unequipped
@@ -28,7 +29,7 @@ EXECUTOR = SlackExecutor()
 
 
 def planned(tmp_path: Path, earlier: Receipt | None = None, **table: object) -> Action:
-    case = replace(SLACK, table=lambda server: {**SLACK.table(server), **table})
+    case = dataclasses.replace(SLACK, table=lambda server: {**SLACK.table(server), **table})
     with trial(case, tmp_path, earlier={"news": earlier} if earlier else {}) as made:
         return made.planned.actions[0]
 

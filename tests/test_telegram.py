@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import Passing, RelmanError, Unequipped
 from relman.model.plan import Action
@@ -26,7 +27,7 @@ EXECUTOR = TelegramExecutor()
 
 
 def planned(tmp_path: Path, earlier: Receipt | None = None, **table: object) -> Action:
-    case = replace(TELEGRAM, table=lambda server: {**TELEGRAM.table(server), **table})
+    case = dataclasses.replace(TELEGRAM, table=lambda server: {**TELEGRAM.table(server), **table})
     with trial(case, tmp_path, earlier={"news": earlier} if earlier else {}) as made:
         return made.planned.actions[0]
 

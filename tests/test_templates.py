@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from relman.errors import ConfigError
+from relman.model.changelog import PackageName
 from relman.render import FORMATS, NotesRenderer, Templates, render_title, standard_values
 from tests import changelogs
 from tests.changelogs import changelog, commit
@@ -157,6 +161,55 @@ def test_pages_escape_by_themselves_and_json_in_them_is_harmless(tmp_path: Path)
         '&lt;b&gt;&#39;&amp; "\\u003cb\\u003e\\u0027\\u0026" <p><strong>b</strong></p>\n'
     )
     assert templates.render("b.md.j2", {"x": "<b>"}) == "<b>"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ changelog.NAME }}",
+        "{{ changelog['NAME'] }}",
+        "{{ changelog | attr('NAME') }}",
+        "{{ [changelog] | map(attribute='NAME') | first }}",
+        "{{ '{0.NAME}'.format(changelog) }}",
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__struct_fields__",
+        "__struct_config__",
+        "__struct_encode_fields__",
+        "__struct_defaults__",
+        "__replace__",
+        "__copy__",
+        "__reduce__",
+        "__rich_repr__",
+        "__post_init__",
+        "__init__",
+        "__class__",
+    ],
+)
+def test_what_a_value_is_made_of_is_out_of_reach(source: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"`{name}` is not known|access to attribute '{name}' .* is unsafe"):
+        NotesRenderer(BUILT_IN, changelog()).inline(source.replace("NAME", name))
+
+
+def test_a_value_is_an_object_in_json_also_inside_a_dataclass_of_a_plugin() -> None:
+    first = PackageName("zsh", None)
+    row = {"name": "zsh", "arch": None}
+
+    assert json.loads(Templates().inline("{{ x | tojson }}", {"x": _OfAPlugin((first,), {"of": first})})) == {
+        "names": [row],
+        "by": {"of": row},
+    }
+    made = changelogs.large()
+    assert list(json.loads(Templates().inline("{{ x | tojson }}", {"x": made}))) == list(made.__struct_fields__)
+
+
+@dataclass(frozen=True)
+class _OfAPlugin:
+    names: tuple[PackageName, ...]
+    by: Mapping[str, PackageName]
 
 
 def test_halves_of_surrogates_never_reach_a_file() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from relman import afterwards
 from relman.cli.app import lifecycle, say, working
@@ -22,8 +22,7 @@ from relman.model.record import ReceiptState, Record
 from relman.walk.announcing import TEXTS, Announcer, CannotChange, Post, left_out, standing
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(msgspec.Struct, frozen=True):
     """What the command line asks for."""
 
     word: str

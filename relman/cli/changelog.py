@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import click
+import msgspec
+from msgspec.structs import replace
 
 from relman.cli import github
 from relman.cli.app import image, lifecycle, say, working
@@ -77,8 +77,7 @@ def changelog(
         github.outputs(_outputs(made, id, changed=changed, notes_file=output))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """What was asked of a stream's notes: from where, up to which release, on which platforms, and with what."""
 
     since: str | None

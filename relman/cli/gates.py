@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from relman.cli.output import printable, table
 from relman.model.gates import GateResult, Override, State
@@ -13,8 +14,7 @@ _MARKS = {State.PASSED: "✓", State.SKIPPED: "–"}
 _INDENT = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a gate says in the same words of one or more images; ``whom`` names them. ``by_hand`` lets it pass."""
 
     result: GateResult

@@ -7,20 +7,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from relman.errors import OutOfTime, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(slots=True)
-class Settings:
+class Settings(msgspec.Struct):
     """What the common options say. One value, filled in while the command line is parsed."""
 
     config: Path | None = None

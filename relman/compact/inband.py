@@ -7,8 +7,9 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from relman.compact.lists import FILE, LABEL, PACKED_LIMIT, of_platform, read_document, unpack
 from relman.errors import DigestMismatch, Malformed
@@ -28,8 +29,7 @@ _BLOCK = tarfile.BLOCKSIZE
 _WHAT = f"the list that the label `{LABEL}` announces"
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(msgspec.Struct, frozen=True):
     """What the label says: the last layer's `diff_id`, the digest of the packed list, the chain of what is beneath."""
 
     layer: Digest

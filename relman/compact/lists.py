@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from relman.documents.contents import CONTENTS_LIMIT, BoundContents, bound_contents, contents_document
 from relman.documents.reading import compact

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from relman.compact.attached import CREATED, attached_document, created, lists_among
 from relman.compact.lists import ARTIFACT_TYPE, LAYER_TYPE, document_bytes, pack
@@ -18,8 +19,7 @@ from relman.registry.protocol import RegistryReader, RegistryWriter
 _WORKERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """A list for one platform's image. ``there`` is the referrer that already says the same, or `None`."""
 
     image: PlatformImage

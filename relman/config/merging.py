@@ -8,16 +8,16 @@ value, lists of texts included, takes the place of the profile's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from relman.config.lines import Path, line_of
 
 _NAMES = ("name", "label", "title")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a part of the configuration was written: the file as messages name it, the line, the path in that file."""
 
     file: str
@@ -25,8 +25,7 @@ class Origin:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """One file: its data, and the lines of its keys. ``shown`` is its name in full.
 
     What stands at a path of ``without`` is as if it were not there.
@@ -43,11 +42,10 @@ class Layer:
         return Origin(self.file, line_of(self.lines, path) or 1, path)
 
 
-@dataclass(slots=True)
-class Merged:
+class Merged(msgspec.Struct):
     """The data of one or two layers, and where each table and key of it comes from."""
 
-    origins: dict[Path, Origin] = field(default_factory=dict)
+    origins: dict[Path, Origin] = msgspec.field(default_factory=dict)
 
     def take(self, layer: Layer, value: Any, at: Path, path: Path) -> Any:
         """What ``layer`` has at ``path``, put at ``at``."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from relman.errors import ConfigError, UsageError
 from relman.model.links import LinkRule
@@ -22,16 +23,14 @@ DEFAULT_TITLE = (
 """`stable-20260705: Bluefin stable (F44, #7a1b2c3)`, with what is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupRule:
+class GroupRule(msgspec.Struct, frozen=True):
     """The title of the set of variants that have all of ``traits``."""
 
     title: str
     traits: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class MajorRule:
+class MajorRule(msgspec.Struct, frozen=True):
     """What readers look for first: a ``package``, or the image label ``label``, in the variants with all ``traits``."""
 
     title: str
@@ -40,8 +39,7 @@ class MajorRule:
     traits: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(msgspec.Struct, frozen=True):
     """How lists of packages are read and shown."""
 
     sources: tuple[str, ...] = ("contents", "sbom", "rpmdb", "label")
@@ -51,8 +49,7 @@ class Packages:
     ecosystems: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(msgspec.Struct, frozen=True):
     """How notes are written. ``exclude`` are expressions on commit subjects; ``templates`` a folder of overrides.
 
     ``highlights`` and ``known_issues`` are folders of the git repository, from its root.
@@ -71,8 +68,7 @@ class Notes:
     known_issues: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelTable:
+class ChannelTable(msgspec.Struct, frozen=True):
     """One `[[publish]]` or `[[announce]]` table. ``table`` is as written: environment variables still by name."""
 
     kind: Literal["publish", "announce"]
@@ -80,7 +76,7 @@ class ChannelTable:
     name: str
     streams: tuple[str, ...]
     required: bool
-    table: Mapping[str, object] = field(hash=False)
+    table: Mapping[str, object]
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -94,8 +90,7 @@ class ChannelTable:
         return not self.streams or stream in self.streams
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerBranch:
+class LedgerBranch(msgspec.Struct, frozen=True):
     """A branch that the records lie in, of the checkout's ``remote``: a name, an address, or ``.`` for the checkout.
 
     Without one: `origin`, the only one, or, where there is none, the checkout itself.
@@ -105,8 +100,7 @@ class LedgerBranch:
     remote: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """All of relman.toml. ``folder`` is where relative paths begin; ``pinned`` the digest of what a plan pins.
 
     ``attach``: whether promotions are attached to their images, as statements; ``signing``: who signs those.
@@ -124,12 +118,12 @@ class Config:
     groups: tuple[GroupRule, ...]
     majors: tuple[MajorRule, ...]
     links: tuple[LinkRule, ...]
-    streams: Mapping[str, Stream] = field(hash=False)
+    streams: Mapping[str, Stream]
     packages: Packages
     notes: Notes
     ledger: Path
     channels: tuple[ChannelTable, ...]
-    plugins: Mapping[str, Mapping[str, object]] = field(hash=False)
+    plugins: Mapping[str, Mapping[str, object]]
     signature: SignatureRule | None
     pinned: Digest
     ledger_branch: LedgerBranch | None = None

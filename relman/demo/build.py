@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+
+import msgspec
 
 from relman.demo.packages import VARIANTS, kernel, sbom
 from relman.demo.source import make_source
@@ -104,8 +105,7 @@ streams = ["stable"]
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
+class Demo(msgspec.Struct, frozen=True):
     """Where things are. ``prefix`` is what the repositories lie below, as relman.toml says it."""
 
     folder: Path

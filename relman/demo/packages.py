@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
+
+import msgspec
 
 VARIANTS: Mapping[str, frozenset[str]] = {
     "bluefin": frozenset({"base", "plain"}),
@@ -17,8 +18,7 @@ VARIANTS: Mapping[str, frozenset[str]] = {
 """The four variants and where, in the words of the data, each belongs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(msgspec.Struct, frozen=True):
     """A package with all its versions, each ``[epoch:]version-release``."""
 
     name: str

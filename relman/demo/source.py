@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from relman import process
 
@@ -31,8 +32,7 @@ COMMITS: tuple[tuple[tuple[str, str], ...], ...] = (
 """Subject and author, oldest first; the last commit of each part is what that build was made from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """The repository, and the revision of each build."""
 
     folder: Path

@@ -7,9 +7,10 @@ compact list.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, NotRequired, TypeAlias
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
@@ -52,8 +53,7 @@ class ContentsDocument(TypedDict):
     platforms: dict[PlatformText, PlatformContents]
 
 
-@dataclass(frozen=True, slots=True)
-class BoundContents:
+class BoundContents(msgspec.Struct, frozen=True):
     """Lists by platform, and the image (or the chain of layers) that they are of; both are `None` in a plain list."""
 
     platforms: Mapping[Platform, Contents]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import msgspec
 from pydantic import Field, StringConstraints, ValidationError
 
 from relman.errors import Malformed
@@ -46,8 +46,7 @@ class KnownIssueHead(Table):
     withdrawn: Line | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(msgspec.Struct, frozen=True):
     """A highlight. ``streams`` and ``variants`` are those that it is about; empty means all."""
 
     name: str
@@ -57,8 +56,7 @@ class Fragment:
     variants: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownIssue:
+class KnownIssue(msgspec.Struct, frozen=True):
     """Something that is known to be wrong. ``affects`` are variants or traits; empty means all.
 
     ``since`` and ``fixed_in`` are versions, for people; ``issue`` is the address where it is discussed; ``withdrawn``

@@ -7,9 +7,10 @@ the checkout has now count as well; whether it is fixed in a build, only that bu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
+
+import msgspec
 
 from relman.errors import Malformed
 from relman.git import Checkout
@@ -28,8 +29,7 @@ MOST = 500
 """Files of one folder that are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownIssues:
+class KnownIssues(msgspec.Struct, frozen=True):
     """Those that a build has, and those that it fixes; each by name."""
 
     open: tuple[KnownIssue, ...]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from html import escape
 from typing import NoReturn
 from xml.parsers import expat
+
+import msgspec
 
 from relman.errors import Malformed
 
@@ -14,14 +15,13 @@ XHTML = "http://www.w3.org/1999/xhtml"
 _DEPTH = 64
 
 
-@dataclass(slots=True)
-class AtomEntry:
+class AtomEntry(msgspec.Struct):
     """An entry: its texts by element, the address of its page, and how its content is written (`html`, `text`).
 
     Content of the type `xhtml` is elements of the feed (RFC 4287, 3.1.1.3); its text is the HTML of them.
     """
 
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = msgspec.field(default_factory=dict)
     address: str | None = None
     content_type: str = "text"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from relman.errors import Malformed
 from relman.render.escaping import cleaned
@@ -22,8 +23,7 @@ def check_rows(count: int) -> None:
         raise Malformed(f"the text has more than {MOST_ROWS:,} rows of tables")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """A cell, or a heading: ``plain`` as readers see it, ``written`` with the signs of its markup, ``link`` its first.
 
     A subject is taken as written, since the scripts that publish it escape nothing: `feat: add `iwd``.
@@ -48,8 +48,7 @@ class Cell:
 EMPTY = Cell("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """A heading. ``units`` are the pieces of the source that a block takes: lines of Markdown, runs of text of HTML."""
 
     line: int
@@ -59,8 +58,7 @@ class Heading:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(msgspec.Struct, frozen=True):
     """A row. ``raw`` are its cells as they stand in the source, more than the head has where a subject holds a `|`.
 
     ``bare`` says that nothing in the line separates cells: a sentence that stands too close below the table.
@@ -74,8 +72,7 @@ class TableRow:
     bare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table. ``units`` are those of its head; each row counts its own."""
 
     line: int
@@ -85,8 +82,7 @@ class Table:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """Anything else, as Markdown. ``codes`` are the code spans of a paragraph, ``bold`` what stands in bold there."""
 
     line: int
@@ -97,8 +93,7 @@ class Text:
     bold: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+class Unseen(msgspec.Struct, frozen=True):
     """What has no words: a rule between parts; or a comment, which no reader sees."""
 
     line: int
@@ -110,8 +105,7 @@ class Unseen:
 Block: TypeAlias = Heading | Table | Text | Unseen
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A whole text. ``units`` counts its pieces in the source, by itself: blocks that miss some are refused."""
 
     blocks: tuple[Block, ...]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.config import Config
 from relman.documents.changelog import changelog_bytes
@@ -34,8 +36,7 @@ class Fate(StrEnum):
     LEFT_OUT = "left-out"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A published release and what becomes of it. ``notes`` are `None` where it was not looked into."""
 
     published: Published
@@ -53,8 +54,7 @@ class Item:
         return printable(self.version) if self.version else self.published.name
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
+class ImportPlan(msgspec.Struct, frozen=True):
     """Everything that an import would do, and the files that hold nothing to import."""
 
     items: tuple[Item, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class PackageRow:
+class PackageRow(msgspec.Struct, frozen=True):
     """A package of a group: `✨` without ``before``, `❌` without ``after``, else `🔄`.
 
     ``remark`` is what stands in brackets behind the version before: another arch, another vendor.
@@ -19,16 +18,14 @@ class PackageRow:
     remark: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedGroup:
+class PublishedGroup(msgspec.Struct, frozen=True):
     """A table of packages, under the title that it was published with."""
 
     title: str
     rows: tuple[PackageRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MajorRow:
+class MajorRow(msgspec.Struct, frozen=True):
     """A major package; ``word`` is that of its heading: `DX` for `Major DX packages`, empty for all images."""
 
     line: int
@@ -38,8 +35,7 @@ class MajorRow:
     after: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRow:
+class CommitRow(msgspec.Struct, frozen=True):
     """A commit: its full id where the link has it, ``base`` the repository's address before `/commit/`."""
 
     line: int
@@ -49,8 +45,7 @@ class CommitRow:
     base: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class KeptText:
+class KeptText(msgspec.Struct, frozen=True):
     """A part that is text: Markdown under its title. ``early`` ones stand before the first table."""
 
     title: str
@@ -58,8 +53,7 @@ class KeptText:
     early: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NotRead:
+class NotRead(msgspec.Struct, frozen=True):
     """What could not be read: its line in the text, what stands there, and why; ``row`` where it is a table's row."""
 
     line: int
@@ -68,8 +62,7 @@ class NotRead:
     row: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """Counted from both ends, so that it can disagree: the pieces and rows of the source, and what became of each."""
 
     units: int
@@ -92,8 +85,7 @@ class Tally:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(msgspec.Struct, frozen=True):
     """One release's notes. ``previous`` is `None` where they name no release before; ``remark`` their words on what
     they show.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 
 class Origin(StrEnum):
@@ -18,8 +19,7 @@ class Origin(StrEnum):
     MARKDOWN = "markdown"
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """A release as a file has it. ``tag`` and ``at`` are `None` where it does not say; ``refused`` says why it
     is none to import (a draft, a time that is no time).
 

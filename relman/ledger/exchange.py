@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
+
+import msgspec
 
 from relman.errors import ConfigError, Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.git import Aside, Checkout, GitFailed, checkout_at
@@ -46,8 +47,7 @@ _OUTSIDE = re.compile(
 _WORDS = re.compile(r"^(?:fatal: |error: (?!failed to push)|remote: | ! \[)(.*)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A branch of a checkout's remote. Without a ``remote``: `origin`, the only one, or the checkout itself."""
 
     checkout: Path

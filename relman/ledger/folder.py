@@ -8,10 +8,12 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.documents.reading import PLAN_LIMIT
 from relman.documents.record import record_bytes
@@ -37,8 +39,7 @@ def _nothing(_written: object) -> None:
     """What is left to do after most writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(msgspec.Struct, frozen=True):
     """A release that this run has now, from whom, and the journals whose content the ledger has now."""
 
     begin: Begin

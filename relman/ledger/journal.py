@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -30,8 +31,7 @@ LIMIT = 64 * 1024 * 1024
 UNANSWERED = "attempted, and no receipt followed"
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True):
     """The run that a journal is of. ``token`` is its own, so that a run knows whether the journal is still its."""
 
     token: str

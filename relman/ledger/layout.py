@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from relman.errors import Malformed
 from relman.ledger.disk import guarded, make_folder, read_file, touching, write_file
@@ -17,8 +18,7 @@ HOLDS = "holds.json"
 _RESERVED = frozenset({CONTENTS, OBSERVED, HOLDS})
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Paths below ``root``. Names come from configuration and plans, so each is checked before it becomes a path.
 
     ``patience`` is for how many seconds whoever writes waits for another who does.

@@ -6,10 +6,11 @@ A run may write meanwhile: what its journal has by then counts as written.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from relman.documents.reading import PLAN_LIMIT
 from relman.documents.record import RECORD_LIMIT, record_from_bytes
@@ -28,8 +29,7 @@ from relman.model.oci import Digest
 from relman.model.record import Record, RecordState, called
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """A record as it lies on disk, what its journal holds, and both merged."""
 
     stored: Record

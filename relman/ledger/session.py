@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.documents.record import RECORD_LIMIT, record_bytes, record_from_bytes
 from relman.errors import Locked, RelmanError
@@ -38,8 +40,7 @@ class Write(Protocol):
         """Do ``change``, and ``then`` what must wait until it lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Footing:
+class Footing(msgspec.Struct, frozen=True):
     """What a session stands on in its ledger: where it lies, how it is written, when its lease has to be."""
 
     layout: Layout

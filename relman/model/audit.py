@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 
 class Code(StrEnum):
@@ -50,8 +51,7 @@ SEVERITY: Mapping[Code, Severity] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that is not as it should be.
 
     ``stream`` is `None` for the ledger as a whole, ``variant`` where it is about several or none, ``version`` where it
@@ -64,7 +64,10 @@ class Finding:
     version: str | None
     message: str
     hint: str
-    evidence: Mapping[str, object] = field(default_factory=dict, hash=False)
+    evidence: Mapping[str, object] = msgspec.field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.stream, self.variant, self.version, self.message))
 
     @property
     def severity(self) -> Severity:
@@ -72,8 +75,7 @@ class Finding:
         return SEVERITY[self.code]
 
 
-@dataclass(frozen=True, slots=True)
-class Unchecked:
+class Unchecked(msgspec.Struct, frozen=True):
     """What could not be looked into, so that nobody takes it for clean.
 
     ``exit_code`` is that of the failure; `None` where nothing failed and nobody could know (a webhook cannot be asked).
@@ -85,8 +87,7 @@ class Unchecked:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenRecord:
+class BrokenRecord(msgspec.Struct, frozen=True):
     """A record that cannot be read. ``name`` is its folder's: ``<version>-<id>``."""
 
     stream: str
@@ -104,8 +105,7 @@ class BrokenRecord:
         return self.name.rpartition("-")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAudit:
+class StreamAudit(msgspec.Struct, frozen=True):
     """What came of one stream; ``records`` are those that were read."""
 
     stream: str
@@ -115,8 +115,7 @@ class StreamAudit:
     unchecked: tuple[Unchecked, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(msgspec.Struct, frozen=True):
     """What came of all streams that were asked for, and of the ledger as a whole."""
 
     streams: tuple[StreamAudit, ...]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.diff import ChangeKind, Part
 from relman.model.oci import Digest, Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """A commit between the revisions of two images, as git has it, with what relman reads in its subject.
 
     ``listed`` is false where a rule of the configuration left it out, which ``reason`` then names. ``reverted_by`` is
@@ -48,8 +48,7 @@ class Commit:
         return self.sha[:7]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A titled part of the notes, in Markdown. Sections are ordered by ``rank``, then ``id``; below 50 stands first."""
 
     id: str
@@ -62,16 +61,14 @@ class Section:
             raise ValueError(f"section `{self.id}` is empty: an empty section is left out, not shown")
 
 
-@dataclass(frozen=True, slots=True)
-class PackageName:
+class PackageName(msgspec.Struct, frozen=True):
     """One package of a row."""
 
     name: str
     arch: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """Packages of one source that made the same step. ``vendor`` is who built them, where that is known."""
 
     kind: ChangeKind
@@ -98,8 +95,7 @@ class Row:
         return self.source if self.source in names and self.source is not None else names[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The rows that exactly these variants, on exactly these platforms, have in common."""
 
     title: str
@@ -108,8 +104,7 @@ class Group:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Major:
+class Major(msgspec.Struct, frozen=True):
     """A package that readers look for first, whether or not it changed, and the variants for which this holds."""
 
     label: str
@@ -120,8 +115,7 @@ class Major:
     traits: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(msgspec.Struct, frozen=True):
     """A security fix: its id, the packages that carry it, and the packages' own words."""
 
     id: str
@@ -139,8 +133,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class FixGroup:
+class FixGroup(msgspec.Struct, frozen=True):
     """A fix, or many that the same packages carry. ``text`` is what is said of the one; empty where there are more."""
 
     packages: tuple[str, ...]
@@ -166,8 +159,7 @@ def folded_fixes(fixes: Iterable[Fix]) -> tuple[FixGroup, ...]:
     return tuple(groups)
 
 
-@dataclass(frozen=True, slots=True)
-class VariantSummary:
+class VariantSummary(msgspec.Struct, frozen=True):
     """One variant on one platform, as the notes introduce it. ``exact`` is that of its diff.
 
     ``digest`` and ``packages`` are `None` where the changelog was read from published notes, which do not name them.
@@ -184,8 +176,7 @@ class VariantSummary:
     download: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accounting:
+class Accounting(msgspec.Struct, frozen=True):
     """Counts taken independently from both ends, so that they can disagree.
 
     Packages are counted as (variant, platform, package) rows: ``changed`` in the diffs, ``shown`` in the groups,
@@ -212,8 +203,7 @@ class Accounting:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Changelog:
+class Changelog(msgspec.Struct, frozen=True):
     """Everything that notes, posts and pages are made from. ``notes`` are sentences that readers have to know.
 
     ``security`` is `None` where no source can tell, which is not the same as no fixes. ``stream`` is `None` for two

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """One fault. ``file`` is as people name it; ``line`` is `None` where the whole file is meant."""
 
     file: str
@@ -15,8 +14,7 @@ class Fault:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """What was looked at, in words (`3 highlights`), and what is wrong with it."""
 
     looked_at: tuple[str, ...]

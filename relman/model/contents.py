@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.model.versions import sorted_versions
 
@@ -43,8 +45,7 @@ class Identity(NamedTuple):
         return f"{self.name}.{self.arch}" if self.arch else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, dict=True):
     """One installed package. ``version`` is whole: ``[epoch:]version-release`` for rpm, as dpkg prints it for deb.
 
     ``source`` is the name of the source package, ``vendor`` who built it; `None` where the source does not say.
@@ -56,13 +57,15 @@ class Package:
     version: str
     source: str | None = None
     vendor: str | None = None
-    identity: Identity = field(init=False, repr=False, compare=False)
-    """What it is, whichever version."""
 
     def __post_init__(self) -> None:
         if not self.ecosystem or not self.name or not self.version:
             raise ValueError(f"a package needs ecosystem, name and version, not `{self!r}`")
-        object.__setattr__(self, "identity", _identity(self.ecosystem, self.name, self.arch))
+
+    @functools.cached_property
+    def identity(self) -> Identity:
+        """What it is, whichever version."""
+        return _identity(self.ecosystem, self.name, self.arch)
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -146,8 +149,7 @@ def _order(identity: Identity) -> tuple[str, str, str]:
     return (identity.ecosystem, identity.name, identity.arch or "")
 
 
-@dataclass(frozen=True, slots=True)
-class ChangelogEntry:
+class ChangelogEntry(msgspec.Struct, frozen=True):
     """An entry of a package's own changelog. ``time`` is in seconds since 1970; rpm has noon UTC of the day."""
 
     time: int
@@ -155,8 +157,7 @@ class ChangelogEntry:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Obsolete:
+class Obsolete(msgspec.Struct, frozen=True):
     """A name that a package takes the place of, where its version is in range: ``relation`` is `<`, `=`, `>=` … .
 
     Both are empty where every version is meant.
@@ -167,30 +168,27 @@ class Obsolete:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
+class PackagedFile(msgspec.Struct, frozen=True):
     """A file as its package has it: the digest of its content, and whether it is configuration."""
 
     digest: str
     config: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(msgspec.Struct, frozen=True):
     """What only a package database knows, beyond names and versions.
 
     ``obsoletes`` by the package that has them; ``sizes`` installed bytes by package; ``changelogs`` by the name of the
     source package, the newest entry first; ``files`` by path. Each is empty where it was not asked for.
     """
 
-    obsoletes: Mapping[Identity, tuple[Obsolete, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    sizes: Mapping[Identity, int] = field(default_factory=lambda: MappingProxyType({}))
-    changelogs: Mapping[str, tuple[ChangelogEntry, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    files: Mapping[str, PackagedFile] = field(default_factory=lambda: MappingProxyType({}))
+    obsoletes: Mapping[Identity, tuple[Obsolete, ...]] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    sizes: Mapping[Identity, int] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    changelogs: Mapping[str, tuple[ChangelogEntry, ...]] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[str, PackagedFile] = msgspec.field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True):
     """What a source says is in one platform's image.
 
     ``source`` names where it was read (``sbom``, ``label``); ``capabilities`` what that source can know; ``keys`` the
@@ -202,12 +200,15 @@ class Contents:
     source: str
     capabilities: frozenset[Capability]
     keys: tuple[str, ...] = ()
-    extras: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
-    details: Details | None = field(default=None, hash=False)
+    extras: Mapping[str, object] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    details: Details | None = None
 
     def __post_init__(self) -> None:
         if not self.source:
             raise ValueError("contents need the name of their source")
+
+    def __hash__(self) -> int:
+        return hash((self.packages, self.source, self.capabilities, self.keys))
 
     @property
     def passed_over(self) -> tuple[str, ...]:
@@ -224,8 +225,7 @@ class Contents:
         return replace(self, capabilities=self.capabilities - LARGE, details=small)
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True):
     """A source that cannot serve this image, and why: the next one is asked, and the reasons are kept."""
 
     reason: str

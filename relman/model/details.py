@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from relman.model.changelog import Fix
 from relman.model.contents import ChangelogEntry
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEntries:
+class SourceEntries(msgspec.Struct, frozen=True):
     """The entries that are new in the changelog of one source package, the newest first; ``packages`` made from it."""
 
     source: str
@@ -17,16 +16,14 @@ class SourceEntries:
     entries: tuple[ChangelogEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
+class ChangedFile(msgspec.Struct, frozen=True):
     """A packaged file whose content changed. ``config``: a package marks it as configuration, on either side."""
 
     path: str
     config: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DiffDetails:
+class DiffDetails(msgspec.Struct, frozen=True):
     """Beside the rows of one diff. Each is `None` where a source cannot tell, or where it was not asked for.
 
     ``changelog_notes`` say what ``changelogs`` and ``security`` cannot tell, ``file_notes`` what ``files`` cannot.

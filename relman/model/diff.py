@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import astuple
 
 from relman.model.contents import Identity
 from relman.model.oci import Digest, Platform
@@ -24,8 +26,7 @@ class ChangeKind(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One changed package with all its versions before and after, each in order; an empty side is not installed.
 
     ``source`` is the source package's name and ``vendor`` who built the later side, where that is known.
@@ -44,7 +45,7 @@ class Change:
     arch_before: str | None = None
     vendor_before: str | None = None
     name_before: str | None = None
-    vendor: str | None = field(default=None, compare=False)
+    vendor: str | None = None
 
     def __post_init__(self) -> None:
         if not self.before and not self.after:
@@ -54,14 +55,24 @@ class Change:
         ):
             raise ValueError(f"`{self.name}` cannot be {self.kind} from `{self.before}` to `{self.after}`")
 
+    def __eq__(self, other: object) -> bool:
+        return self._compared == other._compared if isinstance(other, Change) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        """Every field but ``vendor``, which is the last."""
+        return astuple(self)[:-1]
+
     @property
     def identity(self) -> Identity:
         """Which package changed, as the later side names it."""
         return Identity(self.ecosystem, self.name, self.arch)
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True):
     """One side of a diff: which image, and where its list came from. ``packages`` counts installed packages.
 
     ``passed_over`` says which sources did not serve before ``source`` did, and why.
@@ -77,8 +88,7 @@ class Side:
     passed_over: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """Every difference between two images of one platform, sorted by ecosystem, name, arch.
 
     ``exact`` is false when a source could not know the epoch, the arch or several versions of one name; ``notes`` says

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from relman.model.oci import PlatformImage
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(msgspec.Struct, frozen=True):
     """The step from one image to the next, in layers and in bytes as they are compressed.
 
     Layers are counted once each. ``new_bytes`` is what hosts fetch that take whole layers; those that take parts of

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from relman.model.oci import Digest, Platform
 
@@ -22,8 +24,7 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class GateResult:
+class GateResult(msgspec.Struct, frozen=True):
     """What a gate says of one variant's digest, or, with ``platform``, of its image for that platform.
 
     ``reason`` is for people, ``evidence`` what it rests on. ``code`` names the kind of refusal in a word or two
@@ -37,7 +38,7 @@ class GateResult:
     digest: Digest
     state: State
     reason: str
-    evidence: Mapping[str, object] = field(default_factory=dict, hash=False)
+    evidence: Mapping[str, object] = msgspec.field(default_factory=dict)
     platform: Platform | None = None
     at: datetime | None = None
     code: str = ""
@@ -49,9 +50,12 @@ class GateResult:
             if self.code:
                 raise ValueError(f"gate `{self.gate}` passed, so it has no code for a refusal (`{self.code}`)")
         elif not self.code:
-            object.__setattr__(self, "code", self.state.value)
+            force_setattr(self, "code", self.state.value)
         elif not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.code):
             raise ValueError(f"`{self.code}` is not a code: write small letters, digits and `-`")
+
+    def __hash__(self) -> int:
+        return hash((self.gate, self.variant, self.digest, self.platform, self.code))
 
     def overridable_by(self, person: str) -> bool:
         """Whether ``person`` may let it pass."""
@@ -63,8 +67,7 @@ class GateResult:
         return self.state is State.PASSED
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(msgspec.Struct, frozen=True):
     """One closed answer of one gate that somebody lets pass: of that code, for that variant's digest, until ``until``.
 
     ``by`` is who said so, ``reason`` why; ``platform`` is that of the answer, where it has one. Another refusal of the
@@ -90,8 +93,7 @@ class Override:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OverrideRequest:
+class OverrideRequest(msgspec.Struct, frozen=True):
     """What somebody asks to let through, before it is bound to digests: `GATE`, `GATE/CODE` or `GATE/CODE/VARIANT`.
 
     ``code`` and ``variant`` are `None` where any is meant.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+
+class Hold(msgspec.Struct, frozen=True):
     """Why nothing may enter ``stream``, who said so, and since when. Without ``variant`` all of the stream is held."""
 
     stream: str

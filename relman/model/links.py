@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from relman.model.changelog import Row
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRule:
+class LinkRule(msgspec.Struct, frozen=True):
     """Which page a changed package has: ``url`` that of its source, ``build`` that of this very build.
 
     Both are templates; an empty one is no link. ``ecosystem``, ``vendor``, ``package`` and ``version`` are globs, the

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeAlias
+
+import msgspec
 
 from relman.model.oci import Digest
 
@@ -21,8 +23,7 @@ class TagKind(StrEnum):
     DATED = "dated"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """A tag as it was seen at a moment. ``digest`` is `None` where a tag that was there before was there no more."""
 
     at: datetime
@@ -42,23 +43,24 @@ class Observation:
         return (self.stream, self.variant, self.tag if self.kind is TagKind.DATED else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Observations:
+class Observations(msgspec.Struct, frozen=True, dict=True):
     """All that was noted, in the order in which it was noted; only changes were."""
 
     entries: tuple[Observation, ...] = ()
-    _histories: Mapping[Slot, tuple[Observation, ...]] = field(init=False, repr=False, compare=False, hash=False)
-    _tags: Mapping[tuple[str, str], list[str]] = field(init=False, repr=False, compare=False, hash=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _histories(self) -> Mapping[Slot, tuple[Observation, ...]]:
         histories: dict[Slot, list[Observation]] = {}
         for entry in self.entries:
             histories.setdefault(entry.slot, []).append(entry)
+        return {slot: tuple(found) for slot, found in histories.items()}
+
+    @cached_property
+    def _tags(self) -> Mapping[tuple[str, str], list[str]]:
         tags: dict[tuple[str, str], list[str]] = {}
-        for stream, variant, tag in histories:
+        for stream, variant, tag in self._histories:
             tags.setdefault((stream, variant), []).extend([tag] if tag else [])
-        object.__setattr__(self, "_tags", tags)
-        object.__setattr__(self, "_histories", {slot: tuple(found) for slot, found in histories.items()})
+        return tags
 
     def history(self, slot: Slot) -> tuple[Observation, ...]:
         """What was noted of one tag, the oldest first; empty where it never was."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -69,8 +71,7 @@ class Digest(str):
         return core_schema.no_info_after_validator_function(cls, handler(str))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True, order=True):
     """Operating system, architecture and, where it matters, its variant: ``linux/arm64/v8``."""
 
     os: str
@@ -107,8 +108,7 @@ class Transport(StrEnum):
     RPMDB = "rpmdb"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True, order=True):
     """A name that holds tags and manifests: on a registry (``docker``), or an OCI layout's folder (``oci``).
 
     ``registry`` is a host with an optional port, and empty for everything that lies in files; ``name`` is then a path.
@@ -141,8 +141,7 @@ class Repository:
         return f"{self.transport}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True, order=True):
     """A repository with a tag, a digest, or both; a file's (``sbom:``, ``rpmdb:``) has neither.
 
     With both, the digest decides and the tag is only how it was found.
@@ -208,32 +207,32 @@ def parse_reference(text: str) -> Reference:
     return Reference(Repository(Transport.DOCKER, host, name), tag=tag or None, digest=digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True):
     """What points at some content: media type, digest and size in bytes (descriptor.md)."""
 
     media_type: str
     digest: Digest
     size: int
     artifact_type: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     platform: Platform | None = None
 
     def __post_init__(self) -> None:
         if self.size < 0:
             raise ValueError(f"a size of `{self.size}` bytes cannot be")
 
+    def __hash__(self) -> int:
+        return hash((self.media_type, self.digest, self.size))
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+
+class HistoryEntry(msgspec.Struct, frozen=True):
     """What a configuration says of how one layer was made (config.md, `history`); empty where it says nothing."""
 
     created_by: str = ""
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformImage:
+class PlatformImage(msgspec.Struct, frozen=True):
     """One platform's image inside what a reference names.
 
     ``labels`` are its configuration's, ``size`` the bytes of its compressed layers, ``created`` the configuration's
@@ -243,12 +242,15 @@ class PlatformImage:
 
     platform: Platform
     manifest: Descriptor
-    labels: Mapping[str, str] = field(hash=False)
+    labels: Mapping[str, str]
     created: datetime | None
     size: int
     layers: tuple[Descriptor, ...] = ()
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.platform, self.manifest))
 
     @property
     def revision(self) -> str | None:
@@ -261,8 +263,7 @@ class PlatformImage:
         return self.labels.get("org.opencontainers.image.version") or None
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An image that was looked at: pinned, with every platform's part. ``digest`` is the index's where there is one."""
 
     reference: Reference

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+
+import msgspec
 
 from relman.errors import ConfigError
 from relman.model.changelog import Changelog
@@ -32,8 +33,7 @@ def action_key(release: str, target: str) -> str:
     return hashlib.sha256(f"{release}\n{target}".encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One effect, as data. ``kind`` picks the executor; ``target`` says what it is about (`tag:bluefin:stable`).
 
     ``needs`` are keys of actions that must be done first. ``channel`` names the table of the configuration that has
@@ -48,7 +48,10 @@ class Action:
     needs: tuple[str, ...] = ()
     channel: str | None = None
     required: bool = True
-    payload: Mapping[str, object] = field(default_factory=dict, hash=False)
+    payload: Mapping[str, object] = msgspec.field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.key, self.target))
 
     def text(self, name: str) -> str:
         """A text of the payload. Raises `ValueError` where it is not there, as in a plan edited by hand."""
@@ -58,8 +61,7 @@ class Action:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedVariant:
+class PlannedVariant(msgspec.Struct, frozen=True):
     """A candidate as a plan pins it, and every stream tag with the digest that it held when the plan was made.
 
     ``sboms`` are the files that stood for what is inside it, as they were named; empty where its own sources served.
@@ -72,12 +74,14 @@ class PlannedVariant:
     revision: str | None
     previous_digest: Digest | None
     source: Reference | None
-    tags: Mapping[str, Digest | None] = field(hash=False)
-    sboms: Mapping[Platform, str] = field(default_factory=dict, hash=False)
+    tags: Mapping[str, Digest | None]
+    sboms: Mapping[Platform, str] = msgspec.field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.reference, self.digest))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A release that would be made. ``config`` is the digest of what the plan pins of the configuration.
 
     ``rollback`` is set where it is the way back to an earlier release.

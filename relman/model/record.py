@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
+
+import msgspec
 
 from relman.model.gates import GateResult, Override
 from relman.model.oci import Digest, Platform
@@ -27,8 +28,7 @@ class ReceiptState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(msgspec.Struct, frozen=True):
     """Who changed or took back a post, and when. ``sha256`` is the hash of what an edit made of the action."""
 
     at: datetime
@@ -36,8 +36,7 @@ class Correction:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What came of one action. ``sha256`` is the hash of what was written or posted, ``detail`` a reason for people.
 
     ``edited`` and ``withdrawn`` are there where the post was corrected or taken back since, ``by`` where a person said
@@ -86,15 +85,13 @@ class Receipt:
         return self.state in (ReceiptState.DONE, ReceiptState.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """The world cannot tell whether something was done; ``reason`` says why not."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """An action that is about to be tried. Without a receipt after it, what came of it is unknown."""
 
     key: str
@@ -112,8 +109,7 @@ class RecordState(StrEnum):
     YANKED = "yanked"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvidence:
+class RecordedEvidence(msgspec.Struct, frozen=True):
     """A piece of evidence that was attached to ``subject`` when its release was finished: so an audit can miss it.
 
     ``kind`` is its type, ``tag`` the tag of cosign's that held it, `None` for a referrer.
@@ -125,8 +121,7 @@ class RecordedEvidence:
     tag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedVariant:
+class RecordedVariant(msgspec.Struct, frozen=True):
     """One variant as it was released. ``contents`` names the list of packages kept in the ledger, if one was.
 
     ``evidence`` is what was attached to its image, its platforms and to evidence itself; `None` where nobody looked.
@@ -142,8 +137,7 @@ class RecordedVariant:
     evidence: tuple[RecordedEvidence, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True):
     """Where a record was read from: relman did not make this release, and knows only what was published of it.
 
     ``origin`` is the kind of the source (`github`, `atom`, `json-feed`, `markdown`), ``file`` its name, ``url`` the
@@ -157,8 +151,7 @@ class Imported:
     not_read: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
+class Withdrawal(msgspec.Struct, frozen=True):
     """Why a release no longer stands (rolled back, yanked): who said so, when, and why."""
 
     reason: str
@@ -166,8 +159,7 @@ class Withdrawal:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """Who works on a release, and until when nobody else may. ``started`` tells a reused process id apart."""
 
     host: str
@@ -176,8 +168,7 @@ class Lease:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A release: what was meant, what came of it, and where it stands. ``lease`` is set while somebody works on it.
 
     ``plan`` is `None` for a release that was imported, which had none. ``rollback`` is set where it is no new release

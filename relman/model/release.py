@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+
+import msgspec
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Digest, Image, Platform, PlatformImage, Reference
 from relman.model.streams import Place, Variant, Version
 
 
-@dataclass(frozen=True, slots=True)
-class Predecessor:
+class Predecessor(msgspec.Struct, frozen=True):
     """The published release that a candidate follows.
 
     ``image`` is `None` where the registry no longer has it; then ``contents`` names the list kept with its record, if
@@ -30,8 +30,7 @@ class Predecessor:
     contents: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TagMove:
+class TagMove(msgspec.Struct, frozen=True):
     """A tag that a promotion writes, and what it held when looked at (`None`: it was not there).
 
     ``dated`` tags are written once, after all the others, and never moved.
@@ -42,8 +41,7 @@ class TagMove:
     dated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A variant's image that asks to enter a stream, pinned.
 
     ``place`` is where the stream lives, ``image.reference`` where the image was found; ``platforms`` those that are
@@ -92,8 +90,7 @@ class Candidate:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """What would enter a stream together. ``previous`` and ``previous_id`` are those of the last finished record.
 
     ``changed`` is false where the stream holds exactly this already, as its last finished record says.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.oci import Digest, Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(msgspec.Struct, frozen=True):
     """What makes a release a rollback: it takes back the release ``of``, and goes back to the one ``to``.
 
     Both are ids of records. ``reason`` is what the person said who asked for it, or `None`.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class SignatureRule:
+
+class SignatureRule(msgspec.Struct, frozen=True):
     """`[signature]`: exactly one of ``policy``, ``shipped``, ``keys`` and ``identity``.
 
     ``policy`` is a file of containers-policy.json(5), ``shipped`` the path of the one that each image ships in place of
@@ -39,8 +39,7 @@ class SigningMode(StrEnum):
     KEYLESS = "keyless"
 
 
-@dataclass(frozen=True, slots=True)
-class StatementSigning:
+class StatementSigning(msgspec.Struct, frozen=True):
     """What `[record]` says of who signs statements.
 
     ``key`` and ``password`` are names of environment variables, never what they hold; without a key it is the identity

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from relman.model.audit import Finding
 from relman.model.gates import GateResult
@@ -13,8 +14,7 @@ from relman.model.oci import Digest
 from relman.model.record import Record, RecordState
 
 
-@dataclass(frozen=True, slots=True)
-class VariantState:
+class VariantState(msgspec.Struct, frozen=True):
     """One variant in a stream. ``holds`` is `None` where its tag is not there; ``waits`` where nothing newer does.
 
     ``since`` is when it was first observed there, `None` where nobody observed it. ``pinned``: whether a dated tag
@@ -31,8 +31,7 @@ class VariantState:
     pinned: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(msgspec.Struct, frozen=True):
     """One stream. ``released`` is its last finished record, ``problem`` why its release could not be worked out.
 
     ``yanked`` is the release that it still holds, for one variant at least, although it was yanked. ``stalled`` is

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Self
+
+import msgspec
 
 from relman.model.oci import Platform, Repository
 
@@ -17,8 +18,7 @@ _PLACEHOLDERS = frozenset({"date", "point", "major", "suffix", "today"})
 _TOKEN = re.compile(r"\{([a-z_]*)\}|(\[)|(\])|([^{}\[\]]+)|(.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """What a dated tag says: ordered by (date, point), by number. A tag without a point comes before its ``.1``."""
 
     tag: str
@@ -32,8 +32,7 @@ class Version:
         return (self.date, self.point)
 
 
-@dataclass(frozen=True, slots=True)
-class TagPattern:
+class TagPattern(msgspec.Struct, frozen=True, dict=True):
     """A pattern such as ``stable{suffix}-{major}.{date}[.{point}]``: reads dated tags, and makes tags.
 
     ``{date}`` is a real calendar day YYYYMMDD, ``{point}`` and ``{major}`` are numbers, ``{suffix}`` is the variant's,
@@ -42,9 +41,14 @@ class TagPattern:
     """
 
     text: str
-    _parts: tuple[tuple[str, str, bool], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not self._parts:
+            raise ValueError("a tag's pattern cannot be empty")
+
+    @cached_property
+    def _parts(self) -> tuple[tuple[str, str, bool], ...]:
+        """What it is made of: the kind, the literal text, and whether it stands in `[…]`."""
         parts: list[tuple[str, str, bool]] = []
         optional = False
         for name, opening, closing, literal, stray in _TOKEN.findall(self.text):
@@ -69,9 +73,7 @@ class TagPattern:
                 parts.append((name, "", optional))
         if optional:
             raise ValueError(f"`{self.text}`: `[` without `]`")
-        if not parts:
-            raise ValueError("a tag's pattern cannot be empty")
-        object.__setattr__(self, "_parts", tuple(parts))
+        return tuple(parts)
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -154,8 +156,7 @@ def _day(digits: str) -> dt.date | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """An edition: a repository, or a suffix of the tags in a shared one.
 
     ``platforms`` are those that must be there; empty means those that its image holds.
@@ -188,8 +189,7 @@ class OnFailure(StrEnum):
     RESTORE = "restore"
 
 
-@dataclass(frozen=True, slots=True)
-class GateRule:
+class GateRule(msgspec.Struct, frozen=True):
     """A gate as the configuration asks for it: its type, its name, and the rest of its table.
 
     ``may_override`` are those who may let it pass when it is closed; `None`: whoever may release, and empty: nobody.
@@ -197,12 +197,14 @@ class GateRule:
 
     type: str
     name: str
-    table: Mapping[str, object] = field(default_factory=dict, hash=False)
+    table: Mapping[str, object] = msgspec.field(default_factory=dict)
     may_override: tuple[str, ...] | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.type, self.name))
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+
+class Stream(msgspec.Struct, frozen=True):
     """What users follow. ``source`` is the stream that it promotes from; `None` for one that builds write directly.
 
     ``gates`` is `None` where the configuration leaves the choice to relman.
@@ -242,8 +244,7 @@ class Stream:
         return next((pattern for pattern in self.tags if pattern.fits(tag, variant.suffix)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A variant's repository for one stream."""
 
     variant: Variant

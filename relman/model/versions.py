@@ -11,9 +11,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 ORDERED = frozenset({"rpm", "deb", "alpm"})
 """The ecosystems whose versions have an order."""
@@ -31,8 +32,7 @@ class Part(StrEnum):
     DIST = "dist"
 
 
-@dataclass(frozen=True, slots=True)
-class EVR:
+class EVR(msgspec.Struct, frozen=True):
     """Epoch, version, release: what is compared. ``release`` is `None` where the text has none."""
 
     epoch: int
@@ -137,8 +137,7 @@ def deb_compare(a: str, b: str) -> int:
 _ALPM_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _AlpmVersion:
+class _AlpmVersion(msgspec.Struct, frozen=True):
     """``segments``: the length of the separator, whether it is a number, its length, its text. ``open``: separators
     follow the last one.
     """

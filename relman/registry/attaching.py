@@ -11,8 +11,9 @@ import base64
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from relman.errors import Malformed, NotFound, Passing
 from relman.model.oci import Descriptor, Digest, Repository
@@ -24,8 +25,7 @@ _EMPTY = b"{}"
 _TRIES = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How the fallback tag's list is looked after: it has to be whole ``looks`` times, ``seconds`` apart.
 
     Whoever overwrites our list has read it before we wrote. The looks together should take longer than a slow client's
@@ -115,8 +115,7 @@ def list_under_tag(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _List:
+class _List(msgspec.Struct, frozen=True):
     """The list under a fallback tag as it stands there, with fields that only others know."""
 
     media_type: str

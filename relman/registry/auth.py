@@ -12,8 +12,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
 
 from relman.connections import is_loopback, web_address
 from relman.curl import shown
@@ -31,12 +32,11 @@ _PAIR = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)
 _SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9_-]*)(?=\s|,|$)(?!\s*=)")
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(msgspec.Struct, frozen=True):
     """How a server wants to be asked: ``scheme`` in lower case, ``parameters`` by their lower-case names."""
 
     scheme: str
-    parameters: Mapping[str, str] = field(hash=False)
+    parameters: Mapping[str, str]
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
@@ -61,8 +61,7 @@ def _challenge(answer: Answer) -> Challenge | None:
     return challenges.get("bearer") or challenges.get("basic")
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(msgspec.Struct, frozen=True):
     value: str
     until: float
 

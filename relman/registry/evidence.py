@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.errors import Malformed, NotFound, NotShown
 from relman.model.oci import Descriptor, Digest, Reference, Repository
@@ -30,8 +31,7 @@ _ROUNDS = 12
 _WORKERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One piece: a manifest that is about ``subject``. ``tag`` is the tag of cosign's that holds it, else `None`."""
 
     subject: Digest

@@ -13,9 +13,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import DigestMismatch, Malformed, NotFound, Unequipped
 from relman.model.oci import Descriptor, Digest, Reference, Repository
@@ -41,12 +43,11 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _LOCK = ".index.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     """A line of `index.json`: as it is understood, and as it stands there, with fields that only others know."""
 
     descriptor: Descriptor
-    raw: Mapping[str, Any] = field(hash=False)
+    raw: Mapping[str, Any]
 
     @property
     def digest(self) -> Digest:
@@ -66,8 +67,7 @@ class _Entry:
         return _Entry(replace(self.descriptor, annotations=annotations), raw)
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
+class _Index(msgspec.Struct, frozen=True):
     """`index.json`: its own fields, and its lines."""
 
     fields: Mapping[str, Any]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from relman.errors import Malformed
 from relman.model.oci import Descriptor, Digest, HistoryEntry, Image, Platform, PlatformImage, Reference
@@ -25,8 +26,7 @@ _REFERENCE_TYPE = "vnd.docker.reference.type"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A manifest to look into, and what the index says of it."""
 
     manifest: Manifest

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from relman.errors import Malformed
 from relman.model.oci import Descriptor, Digest, Platform
@@ -30,8 +31,7 @@ _SMALL = 64 * 1024
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """A manifest's references to other content.
 
     ``children`` are an index's manifests; ``config`` and ``layers`` an image's. ``subject`` is what it is attached to,

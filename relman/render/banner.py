@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from relman.errors import UsageError
 from relman.render.bbcode import to_bbcode
@@ -12,8 +13,7 @@ from relman.render.escaping import escape, in_html
 from relman.render.measures import shortened
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
+class Banner(msgspec.Struct, frozen=True):
     """Why a release no longer stands: ``state`` as people say it (`yanked`, `rolled back`), since when, by whom."""
 
     state: str

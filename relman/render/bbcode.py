@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
+import msgspec
 from markdown_it.tree import SyntaxTreeNode
 
 from relman.render.parsing import Tag, is_comment, parse, pieces
@@ -18,8 +18,7 @@ _BRACKET = "\ufdd0"
 _COULD_BEGIN_A_TAG = re.compile(rf"{_BRACKET}(?=[/*a-zA-Z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Flavour:
+class Flavour(msgspec.Struct, frozen=True):
     """How a place writes what places write differently. ``folds`` says that `[spoiler=title]` folds a block away."""
 
     headings: tuple[tuple[str, str], ...]
@@ -62,10 +61,9 @@ def to_bbcode(markdown: str, flavour: Flavour = STEAM) -> str:
     return text + "\n" if text else ""
 
 
-@dataclass(slots=True)
-class _Writer:
+class _Writer(msgspec.Struct):
     flavour: Flavour
-    opened: list[str] = field(default_factory=list)
+    opened: list[str] = msgspec.field(default_factory=list)
     outer: int = 0
 
     def blocks(self, nodes: Sequence[SyntaxTreeNode]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from markdown_it.token import Token
 
 from relman.render.parsing import Tag, parse, pieces
@@ -42,8 +42,7 @@ def fit(
     return more
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     """A block by its lines, the end excluded; ``rows`` are the ends of what it could be cut after."""
 
     start: int

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
+
+import msgspec
 
 from relman.render.escaping import url
 
 _GITLAB = re.compile(r"(?:^|\.)gitlab\.")
 
 
-@dataclass(frozen=True, slots=True)
-class Forge:
+class Forge(msgspec.Struct, frozen=True):
     """Addresses below a project's page. ``page`` is `None` where there is none, and then so is every address."""
 
     page: str | None

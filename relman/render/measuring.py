@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.hookspecs import Renderer
 from relman.model.plan import Action
@@ -33,16 +35,15 @@ class _Measured(str):
         return made
 
 
-@dataclass(frozen=True)
-class Measuring:
+class Measuring(msgspec.Struct, frozen=True):
     """A renderer that remembers what each text with a limit measures (`relman.hookspecs.Renderer`).
 
     A text that was also asked for without a limit, as for a file, says nothing of whose it is.
     """
 
     renderer: Renderer
-    seen: dict[str, dict[str, object]] = field(default_factory=dict)
-    unlimited: set[str] = field(default_factory=set)
+    seen: dict[str, dict[str, object]] = msgspec.field(default_factory=dict)
+    unlimited: set[str] = msgspec.field(default_factory=set)
 
     def render(self, template: str, /, **values: object) -> str:
         """See `Renderer.render`."""

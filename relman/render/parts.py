@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from relman.render.escaping import url
 
@@ -13,8 +14,7 @@ _START, _END, _SLOT = "\ufdd0", "\ufdd1", "\ufdd2"
 MARKERS = (_START, _END, _SLOT)
 
 
-@dataclass(frozen=True, slots=True)
-class Shed:
+class Shed(msgspec.Struct, frozen=True):
     """A kind of part that may go, and what one and several of what it holds are called.
 
     ``alone`` says that what it holds is shown elsewhere, so that it counts as left out only where it goes by itself.
@@ -85,13 +85,12 @@ def _joined(lines: Iterable[str | None], said: str = "") -> str:
     return "\n".join(kept)
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(msgspec.Struct):
     id: str
     count: int
     first: int
     last: int = 0
-    inner: list[_Part] = field(default_factory=list)
+    inner: list[_Part] = msgspec.field(default_factory=list)
 
 
 class Parted:

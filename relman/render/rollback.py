@@ -7,7 +7,9 @@ Markdown, `rollback.md.j2` is filled in; templates of data (`.json.j2`) stay, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import UsageError
 from relman.model.changelog import Changelog
@@ -19,8 +21,7 @@ from relman.render.posts import DETAIL, POST_FORMATS
 TEMPLATE = "rollback.md.j2"
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(msgspec.Struct, frozen=True):
     """What a rollback takes back, and what it leaves: versions, the reason, images by digest, tags that stay."""
 
     of: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from relman.model.oci import Digest
 from relman.render.bbcode import FLAVOURS, to_bbcode
@@ -187,8 +189,10 @@ def _tojson(context: EvalContext, value: object, indent: int | None = None) -> s
 
 
 def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         return asdict(value)
+    if is_dataclass(value) and not isinstance(value, type):  # a plugin's own
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Undefined):
         return str(value)  # which raises, with the name
     if isinstance(value, set | frozenset):

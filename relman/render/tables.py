@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.model.changelog import Changelog, Group, Major, PackageName, Row
 from relman.model.diff import ChangeKind
@@ -26,8 +28,7 @@ SYMBOLS: Mapping[ChangeKind, str] = {
 _ADDED_CHANGED_REMOVED = ("✨", "🔄", "❌")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A row as it is printed. ``names`` are its packages, `name.arch` where one name has several arches in the group.
 
     ``title`` stands for them all; ``before`` and ``after`` hold every version, with what else changed in brackets,
@@ -49,8 +50,7 @@ class Entry:
         return len(self.names) > 1
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A group as it is printed. ``rebuilt`` are the rows of which nothing but the dist tag changed.
 
     ``where`` names the variants when the title does not, and the platforms when there are others; empty where the
@@ -71,8 +71,7 @@ class Table:
         return self.packages - self.counts.get(ChangeKind.REBUILT, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One package in the classic tables: `✨`, `🔄` or `❌`, its name, all versions before and after."""
 
     symbol: str
@@ -81,8 +80,7 @@ class Line:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class MajorLine:
+class MajorLine(msgspec.Struct, frozen=True):
     """A major package as it is printed; ``where`` is empty where it holds for every variant."""
 
     label: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+
+from msgspec.structs import asdict
 
 from relman.model.changelog import Changelog, FixGroup, Group, folded_fixes
 from relman.model.contents import Identity
@@ -49,9 +50,8 @@ def standard_values(changelog: Changelog, links: Links | None = None) -> dict[st
     standing = tuple(commit for commit in listed if commit.sha not in folded)
     printed = tables(changelog, links)
     sections = sorted(changelog.sections, key=lambda section: (section.rank, section.id))
-    own: dict[str, object] = {field.name: getattr(changelog, field.name) for field in fields(changelog)}
     return (
-        own
+        asdict(changelog)
         | first_screen(changelog, printed, links)
         | {
             "changelog": changelog,

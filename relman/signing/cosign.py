@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from relman import process
 from relman.errors import Malformed, RelmanError, Unequipped
@@ -42,8 +43,7 @@ def require_cosign() -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Keyless:
+class Keyless(msgspec.Struct, frozen=True):
     """Signs as whoever runs this, by cosign."""
 
     def sign(self, statement: bytes) -> bytes:

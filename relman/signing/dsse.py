@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.documents.reading import compact, read_json
 from relman.errors import Malformed
@@ -27,8 +28,7 @@ def signed_bytes(statement: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(statement), statement)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A statement and the signatures under it."""
 
     statement: bytes

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+import msgspec
+
 from relman.documents.reading import read_json
 from relman.errors import Malformed, Unequipped
 from relman.signing.dsse import Envelope, bundle_bytes, signed_bytes
@@ -33,8 +35,7 @@ class Signer(Protocol):
         """``statement`` in a sigstore bundle. Raises what says why it could not."""
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True, dict=True):
     """A public key in PEM. Raises `Malformed` for anything else; ``what`` names it."""
 
     pem: str

@@ -25,9 +25,10 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from relman.documents.plan import plan_bytes, plan_from_bytes
 from relman.errors import AnswerLost, RelmanError

@@ -10,10 +10,11 @@ import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 from relman.errors import Malformed, NotFound, RelmanError
 from relman.model.oci import Descriptor, Digest, Platform, Reference, Repository
@@ -27,8 +28,7 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """One change that was asked for, whether or not it changed anything."""
 
     kind: Literal["blob", "manifest", "copy"]
@@ -37,13 +37,12 @@ class Write:
     tag: str | None = None
 
 
-@dataclass(slots=True)
-class _Shelf:
+class _Shelf(msgspec.Struct):
     """A repository: every blob, the media types of those that are manifests, and the tags."""
 
-    blobs: dict[Digest, bytes] = field(default_factory=dict)
-    manifests: dict[Digest, str] = field(default_factory=dict)
-    tags: dict[str, Digest] = field(default_factory=dict)
+    blobs: dict[Digest, bytes] = msgspec.field(default_factory=dict)
+    manifests: dict[Digest, str] = msgspec.field(default_factory=dict)
+    tags: dict[str, Digest] = msgspec.field(default_factory=dict)
 
 
 class MemoryRegistry:

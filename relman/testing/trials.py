@@ -12,11 +12,14 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from relman import config as configuration
 from relman.channel import Channel, ReadingChannel
@@ -73,8 +76,7 @@ class Killed(BaseException):
     """The process died here. Nothing may catch it and carry on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blow:
+class Blow(msgspec.Struct, frozen=True):
     """What strikes a write: the ``number``-th of a run, before or ``after`` it was carried out.
 
     ``strike`` is given what was written and either raises or gives what is answered instead. Number 0 strikes after
@@ -86,13 +88,12 @@ class Blow:
     strike: Callable[[tuple[object, ...], Mapping[str, object]], object]
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Counts the writes of a run, and strikes where it is told."""
 
     blow: Blow | None = None
     count: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def around(self, write: Callable[..., Any]) -> Callable[..., Any]:
         """``write``, counted and struck."""

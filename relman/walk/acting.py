@@ -7,9 +7,11 @@ failure among the tags nothing new is begun.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from threading import Lock
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import RelmanError
 from relman.ledger.protocol import Session
@@ -25,8 +27,7 @@ WORKERS = 4
 UNFINISHED = (RecordState.INTENDED, RecordState.PARTIAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What came of every action of a plan, in its order.
 
     ``stopped`` is the error that kept tags from moving; ``restored`` says that what had moved was put back.
@@ -61,18 +62,17 @@ class _Stopped(Exception):
     """Nothing new is begun: another tag could not be moved, or the run is over."""
 
 
-@dataclass
-class _Run:
+class _Run(msgspec.Struct):
     """What is known so far of the actions of one plan. Whatever changes here is changed under the lock."""
 
     plan: Plan
     session: Session
     tools: Tools
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    failures: dict[str, RelmanError] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
+    receipts: dict[str, Receipt] = msgspec.field(default_factory=dict)
+    failures: dict[str, RelmanError] = msgspec.field(default_factory=dict)
+    lock: Lock = msgspec.field(default_factory=Lock)
     over: bool = False
-    turns: list[Action] = field(default_factory=list)
+    turns: list[Action] = msgspec.field(default_factory=list)
     """Of several at once, those whose turn to be told of has not come: people read them in the plan's order."""
 
     @property

@@ -10,8 +10,9 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
 
 from relman.errors import RelmanError
 from relman.model.oci import Digest, Platform, PlatformImage, Reference, Repository

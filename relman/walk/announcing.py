@@ -9,8 +9,11 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.boundary import guarded
 from relman.config import Config
@@ -134,8 +137,7 @@ def banner(record: Record) -> Banner | None:
 # --------------------------------------------------------------------------------------------- what is left to do
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True):
     """One action of a channel, as it was planned, with what came of it. ``now`` is what it would say today."""
 
     planned: Action

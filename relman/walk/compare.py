@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.model.contents import EXACT, Capability, Contents, Identity, Obsolete, Package, PackageSet
 from relman.model.diff import Change, ChangeKind, Diff, Part, Side
@@ -21,8 +23,7 @@ Rename = tuple[re.Pattern[str], str]
 """A rule of `[packages] rename`: what to look for in a name, and what to put in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """What changed, sorted by ecosystem, name, arch. ``exact`` and ``notes`` are those of `Diff`."""
 
     changes: tuple[Change, ...]
@@ -110,8 +111,7 @@ def assemble(
 # -------------------------------------------------------------------------------- down to what both sides know
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """One side, brought down to what both sides know: each identity's packages, the newest last."""
 
     packages: Mapping[Identity, tuple[Package, ...]]
@@ -253,8 +253,7 @@ def _renames(
 # ---------------------------------------------------------------------------------------- what became of each
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
+class _Judge(msgspec.Struct, frozen=True):
     """Says what became of a package. ``every_version``: both sides know all versions of it, not only some one."""
 
     every_version: bool

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.contents import Contents
 from relman.model.details import DiffDetails
@@ -12,8 +13,7 @@ from relman.model.oci import Digest, Platform
 from relman.model.streams import Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True):
     """One platform's image of a variant, with what it was compared with.
 
     ``name`` is the variant's, or what an image given by hand is called; ``variant`` is then `None`. ``before`` and

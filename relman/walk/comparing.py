@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from relman.config.values import Packages
 from relman.errors import Malformed, NotFound, UsageError
@@ -35,8 +36,7 @@ Place = tuple[Reference, PlatformImage | None]
 """Where contents are read: one platform's image, or (`None`) a file given by hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """What is to be compared on one platform of a variant, or of two images given by hand.
 
     ``before`` is `None` where there is nothing to compare with; ``kept`` names contents that the ledger may have where
@@ -57,8 +57,7 @@ def _download(pair: Pair) -> int | None:
     return step.new_bytes if step else None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparer:
+class Comparer(msgspec.Struct, frozen=True):
     """Reads both sides of every pair, several at once, and compares them."""
 
     inspector: Inspector

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relman.config.values import GroupRule, MajorRule
 from relman.model.changelog import Accounting, Changelog, Commit, Fix, Section, VariantSummary

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from relman.config import Config
 from relman.errors import NotFound, RelmanError
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 Ask = Callable[[CommitsContext], Iterable[Commit]]
 
 
-@dataclass(frozen=True, slots=True)
-class Commits:
+class Commits(msgspec.Struct, frozen=True):
     """The commits of all ranges: as they were read, as the rules left them, and why some could not be read."""
 
     ranges: tuple[CommitRange, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relman.model.changelog import Fix
 from relman.model.contents import Capability, ChangelogEntry, Contents, Details, Obsolete, Package

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.model.oci import Digest
 from relman.model.streams import Stream, Variant, Version
@@ -28,8 +30,7 @@ class Kind(StrEnum):
     UNREAD = "unread"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """One way to read a tag: the stream and the variants that it belongs to, and the pattern that says so.
 
     ``version`` is `None` for a tag that moves.
@@ -41,8 +42,7 @@ class Reading:
     version: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedTag:
+class ExplainedTag(msgspec.Struct, frozen=True):
     """A tag with every way to read it; where there is none, ``reason`` says why.
 
     ``order`` counts a dated tag among the builds of its stream and variant: 1 is the newest. ``digest`` is `None`

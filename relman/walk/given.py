@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from relman.errors import NotFound, UsageError
 from relman.model.oci import Platform, PlatformImage, Reference, Repository, Transport
@@ -18,8 +19,7 @@ Given = Mapping[str, Mapping[Platform, str]]
 """SBOMs that stand for candidates: files by variant and platform."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenSbom:
+class GivenSbom(msgspec.Struct, frozen=True):
     """An SBOM for one variant's candidate. ``file`` is as it was typed; without ``platform``, its only one."""
 
     variant: str
@@ -31,8 +31,7 @@ class GivenSbom:
         return f"--sbom {self.variant}{platform}={self.file}"
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(msgspec.Struct, frozen=True):
     """An SBOM, and the image of a candidate that it stands for."""
 
     given: GivenSbom

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
+
+import msgspec
 
 from relman.config.values import GroupRule
 from relman.model.changelog import Group, PackageName, Row
@@ -136,8 +137,7 @@ def _blocks(places: Iterable[_Place]) -> tuple[_Block, ...]:
     return tuple(_Block(names, tuple(found)) for names, found in platforms.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Titles:
+class _Titles(msgspec.Struct, frozen=True):
     """Knows what a block is called, and which comes first."""
 
     compared: tuple[_Place, ...]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.model.changelog import Commit
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRange:
+class CommitRange(msgspec.Struct, frozen=True):
     """The commits between two revisions, newest first, and the variants that were built from these two."""
 
     variants: tuple[str, ...]

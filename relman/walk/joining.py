@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.config.values import GroupRule
 from relman.model.changelog import Accounting, Changelog, Commit, Fix, Major, PackageName, Row, Section, VariantSummary
@@ -106,13 +108,12 @@ def _rows(changelog: Changelog) -> Mapping[_Place, Sequence[tuple[Row, PackageNa
 # ------------------------------------------------------------------------------------------------------- packages
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(msgspec.Struct):
     """What is known of one image's packages at both ends: those that any step touched, and no others."""
 
-    start: dict[Identity, tuple[Package, ...]] = field(default_factory=dict)
-    end: dict[Identity, tuple[Package, ...]] = field(default_factory=dict)
-    instead_of: dict[str, list[str]] = field(default_factory=dict)
+    start: dict[Identity, tuple[Package, ...]] = msgspec.field(default_factory=dict)
+    end: dict[Identity, tuple[Package, ...]] = msgspec.field(default_factory=dict)
+    instead_of: dict[str, list[str]] = msgspec.field(default_factory=dict)
     broken: int = 0
 
     def go(self, row: Row, package: PackageName) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import ConfigError
 from relman.model.record import Record
@@ -13,8 +15,7 @@ from relman.model.streams import Stream
 from relman.walk.tags import TagBook, in_parallel
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(msgspec.Struct, frozen=True):
     """Makes the tags of a release on the day ``today``."""
 
     tags: TagBook

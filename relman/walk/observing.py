@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relman.config import Config
 from relman.ledger.protocol import Ledger
@@ -17,8 +18,7 @@ AT_ONCE = 1000
 """Dated tags of one variant that a run asks for, at most, so that the first run on an old repository ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What a variant's tag in a stream holds now (`None`: it is not there), and since when that was seen."""
 
     stream: str
@@ -28,8 +28,7 @@ class Held:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """What one run of `relman observe` found: what it noted beside what was ``known``, and what every stream holds."""
 
     known: Observations
@@ -38,8 +37,7 @@ class Observed:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """All tags that were looked at, and what has to be said of it."""
 
     entries: tuple[Observation, ...]

@@ -6,7 +6,7 @@ by its id, so that it has to be the id of these images.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from relman.config import Config
 from relman.errors import Malformed, StalePlan

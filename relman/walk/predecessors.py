@@ -6,7 +6,9 @@ Records first, then dated tags; the caller's `--from` decides over both (docs/co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.config import Config
 from relman.errors import NotFound
@@ -20,8 +22,7 @@ from relman.walk.tags import TagBook
 LookAt = Callable[[RegistryReader, Reference], Image]
 
 
-@dataclass(frozen=True, slots=True)
-class Predecessors:
+class Predecessors(msgspec.Struct, frozen=True):
     """Chooses predecessors from records and tags. ``records`` are the newest first, ``reader`` is for the past."""
 
     config: Config

@@ -7,8 +7,9 @@ repository takes a token, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from relman.boundary import guarded
 from relman.errors import RelmanError, Unequipped
@@ -19,16 +20,14 @@ from relman.model.record import Receipt
 from relman.walk.statement import nobody_signs
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+class Ability(msgspec.Struct, frozen=True):
     """How something of the plan is done here, in a sentence; with a ``problem`` it cannot be done at all."""
 
     how: str
     problem: RelmanError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
+class Probes(msgspec.Struct, frozen=True):
     """What is asked. ``require_push`` is told of each repository that is written to, ``signer`` opens the key."""
 
     executors: Mapping[str, Executor[Any, Any]]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.errors import ConfigError, NotFound, RelmanError
 from relman.model.oci import Digest, Image, Platform, PlatformImage, Reference
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
+class Resolver(msgspec.Struct, frozen=True):
     """Everything that choosing the images of a release needs. It reads, and writes nothing.
 
     ``reader`` asks once for what it is asked twice in this run, ``past`` is for what was released before, and ``live``

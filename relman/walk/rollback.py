@@ -8,8 +8,10 @@ after the last one has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.config import Config
 from relman.errors import ConfigError, Malformed, NotFound, PartlyDone, RelmanError, StalePlan, UsageError
@@ -119,8 +121,7 @@ def _digests(record: Record) -> dict[str, Digest] | None:
     return found if found and len(found) == len(record.variants) else None
 
 
-@dataclass(frozen=True, slots=True)
-class WayBack:
+class WayBack(msgspec.Struct, frozen=True):
     """Makes a release of ``to``, to be promoted instead of ``current``."""
 
     config: Config

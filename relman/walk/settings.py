@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 from pydantic import BaseModel
 
 from relman.config import Config
@@ -16,8 +16,7 @@ from relman.model.streams import GateRule, Stream
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsOf:
+class SettingsOf(msgspec.Struct, frozen=True):
     """`hookspecs.Settings` for one stream, or for no stream in particular."""
 
     config: Config

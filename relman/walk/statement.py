@@ -9,8 +9,9 @@ only relman knows stands beside it in an extension field, whose name is a URI, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from relman import __version__
 from relman.documents.gates import gate_document, override_document

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.boundary import guarded
 from relman.errors import AnswerLost, NotShown, PluginError, RelmanError
@@ -24,8 +26,7 @@ WAITS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """How long a registry may take to show what was written, in seconds: pauses between looks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """What actions are carried out with. ``reader`` and ``writer`` hand an executor what its kind of action needs."""
 
     executors: Mapping[str, Executor[Any, Any]]

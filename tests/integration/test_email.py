@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from relman.errors import AnswerLost, ConfigError, Passing, RelmanError, Unequipped
 from relman.mail import MailServer, hand_in
@@ -125,7 +126,7 @@ def test_a_certificate_that_does_not_hold_keeps_mail_and_password_here(
 
 def test_a_wrong_password_is_a_missing_credential_and_not_shown(tmp_path: Path) -> None:
     with mail_server(tmp_path / "mail", login=True) as mail:
-        wrong = replace(mail, password="composed-wrong-password")
+        wrong = dataclasses.replace(mail, password="composed-wrong-password")
         with channel_of(wrong, tmp_path, table_of(wrong)) as trial:
             action, executor = the(trial)
             with pytest.raises(Unequipped, match="does not let us in") as caught:

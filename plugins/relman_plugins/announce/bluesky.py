@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
+import msgspec
 from pydantic import Field, StringConstraints
 
 from relman.model.plan import Action, action_key
@@ -121,8 +121,7 @@ class Existing(RelmanError):
     """There is a record of our key, with another text or time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """The account as its server answers to a login: who it is, and a token for some hours."""
 
     did: str

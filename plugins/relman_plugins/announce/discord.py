@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import msgspec
 from pydantic import Field, StringConstraints
 
 from relman.model.plan import Action
@@ -195,8 +195,7 @@ class DiscordExecutor:
         return Receipt.of(action, ReceiptState.DONE, detail="deleted")
 
 
-@dataclass(frozen=True, slots=True)
-class _Webhook:
+class _Webhook(msgspec.Struct, frozen=True):
     """A webhook's address in its parts; ``thread`` is the one that it names. Printed without its token."""
 
     channel: str

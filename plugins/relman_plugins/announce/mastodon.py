@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
+import msgspec
 from pydantic import Field, StringConstraints
 
 from relman.model.plan import Action
@@ -86,8 +86,7 @@ def relman_executors() -> tuple[MastodonExecutor]:
     return (MastodonExecutor(),)
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """A server, as an action's channel reaches it."""
 
     action: Action

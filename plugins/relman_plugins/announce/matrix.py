@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
+import msgspec
 from pydantic import Field, StringConstraints
 
 from relman.model.plan import Action
@@ -93,8 +93,7 @@ def relman_executors() -> tuple[MatrixExecutor]:
     return (MatrixExecutor(),)
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """A homeserver, as an action's channel reaches it."""
 
     action: Action

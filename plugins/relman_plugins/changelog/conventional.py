@@ -8,7 +8,8 @@ convention is read as far as it goes; none is refused.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _HEADER = re.compile(
     r"(?P<type>[A-Za-z][A-Za-z0-9_-]{0,49})(?:\((?P<scope>[^()]*)\))?(?P<bang>!)?:[ \t]+\S",
@@ -25,8 +26,7 @@ _MOST = 20
 _REVERTS = re.compile(rf"\bThis reverts commits?\s+({_SHA}(?:(?:,?\s+and\s+|,\s*){_SHA})*)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """``type`` (in lower case) and ``scope`` are `None` where the subject is of another shape.
 
     ``reverts`` are the commits that the message says it reverts, in lower case, as long or short as they stand there;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 # What forges and updaters call themselves: `renovate[bot]`, `Renovate Bot`, `github-actions`, `release-bot`.
 _BOT = re.compile(
@@ -28,12 +29,11 @@ class Person(NamedTuple):
         return bool(_BOT.search(self.name.strip()) or "[bot]" in self.address)
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """People who contributed before. One is known by name or by address: people change either, seldom both."""
 
-    _names: set[str] = field(default_factory=set)
-    _addresses: set[str] = field(default_factory=set)
+    _names: set[str] = msgspec.field(default_factory=set)
+    _addresses: set[str] = msgspec.field(default_factory=set)
 
     def add(self, people: Iterable[Person]) -> None:
         """They contributed."""

@@ -8,10 +8,10 @@ all are. One variant alone is consistent with itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
 from pydantic import model_validator
 
 from relman.model.gates import GateResult, State
@@ -49,8 +49,7 @@ class ConsistentSettings(Table):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What one variant is compared by, over all its platforms: what its labels say, and what is installed.
 
     What one of its platforms does not say is `None`; ``created`` is then empty.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from relman.model.contents import Capability, Contents
 from relman.model.gates import State
@@ -20,8 +21,7 @@ Found = Mapping[str, Verdict]
 _EPOCH = re.compile(r"^[0-9]+:")
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(msgspec.Struct, frozen=True):
     """The versions of packages by platform and name, each in order; `None` where some platform's list is out of reach.
 
     ``exact`` says whether the lists know epochs and several versions of one package.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from relman.model.diff import ChangeKind
 from relman.model.gates import GateResult, State
@@ -67,8 +68,7 @@ def relman_gates(context: GatesContext) -> Iterator[GateResult]:
                     yield each.of(candidate, rule.name, part.platform if len(parts) > 1 else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(msgspec.Struct, frozen=True):
     """The steps from the predecessor of one platform's image to itself, each as (before, after).
 
     ``packages`` are named packages whose newest version is older than before. ``unread`` says why
@@ -84,8 +84,7 @@ class Steps:
     whom: str = "its predecessor"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """What hosts have that follow a tag, where that is not what the candidate follows. The registry may lack it."""
 
     tag: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from pydantic import Field
 
 from relman.model.gates import GateResult, State
@@ -40,8 +40,7 @@ class SbomSettings(Table):
     minimum: Annotated[int, Field(ge=1)] = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """What became of one SBOM: ``packages`` is how many it lists, else ``code`` and ``why`` say what is wrong."""
 
     sbom: str

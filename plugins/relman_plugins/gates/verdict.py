@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import ParamSpec
+
+import msgspec
 
 from relman.model.gates import GateResult, State
 from relman.model.oci import Platform
@@ -55,8 +56,7 @@ _NEEDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A state with its reason; the other fields are those of `GateResult`, which says what they mean."""
 
     state: State
@@ -64,7 +64,7 @@ class Verdict:
     code: str = ""
     needs: str | None = None
     at: datetime | None = None
-    evidence: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, object] = msgspec.field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def _needed(self) -> str:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+import msgspec
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from relman.plugin import Table
 
@@ -43,8 +43,7 @@ class Often(IntEnum):
     DAILY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """What stands in `from` or `to`. ``date`` is (year, month, day) with the year 0 for each; ``minute`` of the day."""
 
     often: Often
@@ -63,7 +62,7 @@ class Moment:
         return _DAY if self.minute is None else self.minute
 
 
-def read_moment(value: Any) -> Any:
+def read_moment(value: Any) -> Moment:
     """A moment as it is written, also as TOML's own dates and times. Raises `ValueError`."""
     if isinstance(value, dt.datetime | dt.time) and value.tzinfo is not None:
         raise ValueError(f"`{value}` has an offset of its own: the key `zone` says where the clock hangs")
@@ -103,7 +102,7 @@ def _zone(name: str) -> str:
     return name
 
 
-Point = Annotated[Moment, BeforeValidator(read_moment)]
+Point = Annotated[Moment, PlainValidator(read_moment)]
 
 
 class Window(Table):

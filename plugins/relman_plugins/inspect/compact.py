@@ -6,7 +6,8 @@ A list that is attached to the image comes before one inside it: it names the ve
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import PlatformImage

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Purl:
+
+class Purl(msgspec.Struct, frozen=True):
     """``pkg:type/namespace/name@version?qualifiers``, decoded. ``namespace`` and ``version`` are `""` where absent."""
 
     type: str

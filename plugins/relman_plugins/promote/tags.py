@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, Literal, TypeVar
+
+from msgspec.structs import replace
 
 from relman.model.oci import Digest, Reference, parse_reference
 from relman.model.plan import Action, Stage, action_key

@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.oci import Platform, Reference, parse_reference
 from relman.model.plan import Action
@@ -34,8 +35,7 @@ CHANGELOG = "changelog.json"
 RECORD = "release.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True):
     """A file of a release. ``text`` is what is in it; where it is `None`, the registry has it under ``blob``."""
 
     name: str
@@ -95,8 +95,7 @@ def _read(one: object, action: Action) -> Asset:
 # -------------------------------------------------------------------------------------------------- planning
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """The assets of a release, and for people the SBOMs that were asked for and are not there."""
 
     assets: tuple[Asset, ...]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import AfterValidator
 
 from relman.model.plan import Action
@@ -70,8 +70,7 @@ def relman_executors() -> tuple[ForgejoExecutor]:
     return (ForgejoExecutor(),)
 
 
-@dataclass(frozen=True, slots=True)
-class Forgejo:
+class Forgejo(msgspec.Struct, frozen=True):
     """A server of Forgejo or Gitea."""
 
     api: Api

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import AfterValidator, Field, model_validator
 
 from relman.model.plan import Action
@@ -85,8 +85,7 @@ def relman_executors() -> tuple[GitHubExecutor]:
     return (GitHubExecutor(),)
 
 
-@dataclass(frozen=True, slots=True)
-class GitHub:
+class GitHub(msgspec.Struct, frozen=True):
     """GitHub, or a server of its kind."""
 
     api: Api

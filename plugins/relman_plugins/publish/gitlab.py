@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from relman.model.plan import Action
 from relman.model.record import Receipt, ReceiptState, Unknown
@@ -62,8 +63,7 @@ def relman_executors() -> tuple[GitLabExecutor]:
     return (GitLabExecutor(),)
 
 
-@dataclass(slots=True)
-class Publishing:
+class Publishing(msgspec.Struct):
     """One try to bring a release about."""
 
     forge: GitLab

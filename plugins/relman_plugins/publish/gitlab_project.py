@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
 
+import msgspec
 from pydantic import AfterValidator, StringConstraints
 
 from relman.plugin import AnswerLost, Malformed, RelmanError
@@ -48,8 +48,7 @@ class GitLabSettings(ForgeSettings):
         return Address(self.api, self.api.removesuffix(API))
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A file as a release links to it."""
 
     id: int
@@ -57,8 +56,7 @@ class Link:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A release as GitLab has it."""
 
     title: str
@@ -87,8 +85,7 @@ def _link(document: object) -> Link:
     raise Malformed("a link of a release is not described as one")
 
 
-@dataclass(frozen=True, slots=True)
-class GitLab:
+class GitLab(msgspec.Struct, frozen=True):
     """A project on a server."""
 
     api: Api

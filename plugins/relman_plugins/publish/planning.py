@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from relman.model.plan import Action, Stage, action_key
 from relman.plugin import ActionsContext, ConfigError, Malformed, RelmanError
@@ -88,8 +89,7 @@ def _revision(context: ActionsContext, settings: ForgeSettings) -> str | None:
     return revisions.pop() if len(revisions) == 1 and home.lower() == settings.home.lower() else None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A release as the plan wants it."""
 
     tag: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, Self
+
+import msgspec
 
 from relman.plugin import (
     AnswerLost,
@@ -28,8 +29,7 @@ ROUNDS = 5
 """How often a release is looked at anew within one try: after a lost answer, and where another run was faster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A file as the forge has it; ``sha256`` is `None` where the forge does not tell."""
 
     id: int
@@ -55,8 +55,7 @@ class Held:
         return self.name == asset.name and self.whole and same
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A release as the forge has it. ``upload`` is where files are sent, where the forge says so."""
 
     id: int
@@ -130,8 +129,7 @@ class Forge(Protocol):
         """Where people find the release of ``tag``."""
 
 
-@dataclass(slots=True)
-class Publishing:
+class Publishing(msgspec.Struct):
     """One try to bring a release about. ``lost`` is set once it is not known whether a draft was made."""
 
     forge: Forge

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from relman.plugin import ConfigError, Duration, PublishSettings, Secret
@@ -59,8 +59,7 @@ Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9
 """`owner/name`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A forge's server: its API, and the site that people see."""
 
     api: str

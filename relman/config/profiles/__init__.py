@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from importlib import resources
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from relman.config.lines import Path, key_lines

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relman.config import Config
 from relman.errors import ConfigError, Malformed, Passing, RelmanError, Unequipped
@@ -23,8 +24,7 @@ _NEVER_OBSERVED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One check: which findings it is known by, and whether it needs the registry."""
 
     code: Code

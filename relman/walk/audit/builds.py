@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+import msgspec
 
 from relman.model.audit import Code
 from relman.model.oci import Digest
@@ -16,12 +17,11 @@ _GRACE = timedelta(days=1)
 """A build of today or yesterday may still be on its way into the stream."""
 
 
-@dataclass(slots=True)
-class _Build:
+class _Build(msgspec.Struct):
     """Dated tags of one (date, point) that are on no record."""
 
-    tags: list[str] = field(default_factory=list)
-    digests: dict[str, Digest] = field(default_factory=dict)
+    tags: list[str] = msgspec.field(default_factory=list)
+    digests: dict[str, Digest] = msgspec.field(default_factory=dict)
 
 
 def unannounced(facts: Facts) -> Iterator[Answer]:

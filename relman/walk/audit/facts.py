@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeAlias
+
+import msgspec
 
 from relman.config import Config
 from relman.errors import NotFound
@@ -60,8 +61,7 @@ class Images:
         return dict(zip(wanted, in_parallel(self.look, wanted), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """What reads back what was published: plans of records, executors, and what those look with."""
 
     plan_of: Callable[[Record], Plan | None]
@@ -69,8 +69,7 @@ class Published:
     reader: Callable[[Action, Executor[Any, Any]], Any]
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, dict=True):
     """One stream. ``records`` are the newest first; ``last`` is how many releases before the current one are asked
     after in registry and channels, `None` for all. ``closed`` says which gates keep out what waits, as far as that can
     be told without reading the images.
@@ -88,8 +87,6 @@ class Facts:
     now: datetime
     last: int | None
     closed: Callable[[Stream], tuple[GateResult, ...]] = lambda _: ()
-    _orders: dict[str, Order | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _dated: dict[Place, tuple[Version, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def over(self) -> tuple[Record, ...]:
@@ -141,11 +138,21 @@ class Facts:
             self._orders[version] = next((found.order for found in read if found), None)
         return self._orders[version]
 
+    @cached_property
+    def _orders(self) -> dict[str, Order | None]:
+        """The versions that were read so far."""
+        return {}
+
     def dated(self, place: Place) -> tuple[Version, ...]:
         """A variant's dated tags, the newest first."""
         if place not in self._dated:
             self._dated[place] = self.tags.dated(self.stream, place)
         return self._dated[place]
+
+    @cached_property
+    def _dated(self) -> dict[Place, tuple[Version, ...]]:
+        """The places whose tags were listed so far."""
+        return {}
 
     def bounded(self, versions: tuple[Version, ...]) -> tuple[Version, ...]:
         """As many of them as are asked for."""

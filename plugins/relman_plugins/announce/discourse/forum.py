@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from relman.model.plan import Action
 from relman.plugin import ChannelReader, ChannelWriter, HttpResponse, Malformed, NotFound, Passing
@@ -25,8 +26,7 @@ _HINTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Forum:
+class Forum(msgspec.Struct, frozen=True):
     """A forum as its API is asked; ``address`` is without a slash at the end."""
 
     channel: str

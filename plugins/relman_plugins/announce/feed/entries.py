@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from relman.plugin import Malformed
 
@@ -32,8 +34,7 @@ def key_of(id: str) -> str | None:
     return found.group(1) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A release in a feed. ``id`` never changes, and tells a repetition from news (RFC 4287, 4.2.6).
 
     ``url`` is the page with the whole notes, ``html`` what readers show, ``published`` when it first stood there.
@@ -58,16 +59,14 @@ class Entry:
         return key_of(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot(Generic[T]):
+class Slot(msgspec.Struct, Generic[T], frozen=True):
     """An entry as it stands in a file: ``own`` where relman wrote it, ``raw`` to be kept as it is where not."""
 
     raw: T
     own: Entry | None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """What a feed says of itself. ``url`` is its own address, ``home`` the page that it belongs to."""
 
     id: str

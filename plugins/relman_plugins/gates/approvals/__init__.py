@@ -9,9 +9,9 @@ the exact images: of another build, or after another release, it is another one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Self
 
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from relman.model.gates import GateResult

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from relman.model.gates import State
 from relman_plugins.gates.verdict import Verdict, listed, plain
@@ -21,8 +22,7 @@ class Said(StrEnum):
     NO = "asks for changes"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """Something that looks like an approval: by whom, by which key, and where.
 
     ``fault`` is why it does not count, whatever it says.
@@ -35,8 +35,7 @@ class Claim:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """``count`` people of ``wanted`` (of all, where it is empty); ``robots`` ask and are nobody."""
 
     count: int
@@ -44,11 +43,10 @@ class Rules:
     robots: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class People:
+class People(msgspec.Struct):
     """Who is who. Names and keys that were seen together belong to one person; names are compared without case."""
 
-    _of: dict[str, str] = field(default_factory=dict)
+    _of: dict[str, str] = msgspec.field(default_factory=dict)
 
     def same(self, names: Iterable[str], key: str | None = None) -> list[str]:
         """All of these are one person: their marks."""

@@ -10,9 +10,10 @@ import binascii
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from relman.model.gates import State
 from relman.plugin import Malformed, ProgramFailed, run_program
@@ -32,8 +33,7 @@ _PRINCIPALS = re.compile(r'\s*(?:"([^"]+)"|(\S+))')
 """Names with a space in them stand in quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
+class Signers(msgspec.Struct, frozen=True):
     """Who may sign, and whose keys are revoked. ``known`` are the names of each key."""
 
     file: Path

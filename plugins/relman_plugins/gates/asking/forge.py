@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
+
 from relman.model.gates import State
 from relman.plugin import ConfigError, Duration, GatesContext, HttpResponse, Secret, Table, Web
 from relman_plugins.gates.asking.answers import json_of, list_of, object_of, unreadable
@@ -108,8 +110,7 @@ class Forge:
         return Items(found, first)
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """What a list has, and its first page as it came."""
 
     found: list[Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
 from pydantic import Field
 
 from relman.model.gates import State
@@ -32,8 +32,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One run of one check. ``source`` and ``name`` say which, ``said`` is the forge's own word for its ``outcome``.
 
     ``at`` is when it ended, or else began; ``order`` tells which run of a check is the newest. ``commit`` is what the

@@ -7,8 +7,9 @@ hosts read. All of it is written by strangers: bounded, and refused whole where 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from relman.model.oci import Digest, Repository
 from relman.plugin import Malformed, RegistryReader
@@ -25,8 +26,7 @@ _BUNDLE = "application/vnd.dev.sigstore.bundle."
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(msgspec.Struct, frozen=True):
     """A layer of cosign's tag: ``payload`` is signed, ``signature`` its signature in base64, absent where it is."""
 
     payload: bytes

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.oci import Digest
 from relman_plugins.gates.signature.documents import fields, read_json, text
@@ -19,16 +20,14 @@ SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 """What cosign 3 calls the signature of an image, beside attestations of other kinds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """That the manifest ``digest`` is what ``reference`` names."""
 
     digest: Digest
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A DSSE envelope: ``signed`` are the bytes that each of ``signatures`` is over, ``statement`` what they say."""
 
     signed: bytes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
+
+import msgspec
 
 from relman_plugins.gates.signature.identity import Identity
 from relman_plugins.gates.signature.keys import PublicKey
@@ -22,8 +23,7 @@ class Kind(StrEnum):
     UNVERIFIABLE = "unverifiable"
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One of the things that are asked for, all of which must hold.
 
     ``keys``: one of them must have signed, under one of ``identities``. ``subject`` and ``issuer``: who a certificate
@@ -61,8 +61,7 @@ class Requirement:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """What is asked of an image that is pulled as ``name``, and who asks.
 
     ``source`` says where that stands, for people. ``unseen``: why a host would see no sigstore signature, or `None`.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+import msgspec
 
 from relman_plugins.gates.signature.names import Name
 
@@ -28,8 +29,7 @@ _FIELDS: Mapping[Match, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """One rule. ``values`` are what it compares with: a reference, a repository, or a prefix and what stands for it."""
 
     match: Match

@@ -6,8 +6,9 @@ Source: containers/image, `signature` (`prSigstoreSigned.isRunningImageAllowed`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+import msgspec
 
 from relman.model.oci import Digest, Reference, Repository
 from relman.model.plan import State
@@ -19,8 +20,7 @@ from relman_plugins.gates.signature.demand import Demand, Kind, Requirement
 from relman_plugins.gates.signature.keys import PublicKey
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True, dict=True):
     """Where a manifest is, and what it is."""
 
     reader: RegistryReader
@@ -33,13 +33,12 @@ class Signed:
         return signatures_of(self.reader, self.repository, self.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """``passed``, or closed with the reason; ``evidence`` is what it rests on."""
 
     state: State
     reason: str
-    evidence: Mapping[str, object] = field(default_factory=dict)
+    evidence: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     @property
     def good(self) -> bool:

@@ -6,13 +6,13 @@ Source: sigstore/sigstore, `pkg/signature` (`LoadVerifier`). The library is impo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class PublicKey:
+
+class PublicKey(msgspec.Struct, frozen=True, dict=True):
     """A public key as text (PEM). Raises `ValueError` for anything else."""
 
     pem: str

@@ -6,8 +6,9 @@ Sources: containers-policy.json(5), containers-registries.d(5); distribution/ref
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from relman.model.oci import Digest, Reference, Transport
 
@@ -17,8 +18,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _LONGEST = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A repository in its full form, with a tag, a digest, both or neither."""
 
     repository: str

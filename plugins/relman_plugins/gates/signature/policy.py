@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from relman.plugin import ConfigError
 from relman_plugins.gates.signature.claims import decoded
@@ -29,8 +30,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """A policy file: its requirements by scope, the transport `docker` alone; ``""`` is what holds by default."""
 
     file: Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal, Self
 
+import msgspec
 from pydantic import Field, model_validator
 
 from relman.model.gates import State
@@ -62,8 +62,7 @@ class VulnerabilitiesSettings(Table):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(msgspec.Struct, frozen=True):
     """What a report has to be about: the digests that mean it, and its architecture where it is one platform's."""
 
     digests: tuple[str, ...]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from relman_plugins.gates.asking.answers import (
     field_of,
@@ -45,8 +46,7 @@ class Severity(StrEnum):
 _LEVELS = {"error": Severity.CRITICAL, "warning": Severity.MEDIUM, "note": Severity.LOW}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A vulnerability of a package; ``severity`` is `None` where the scanner does not know."""
 
     id: str
@@ -54,8 +54,7 @@ class Finding:
     severity: Severity | None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """What a scanner says. ``digests`` are those that it names as what it looked at, ``made`` when that was.
 
     ``architecture`` is the image's, as OCI calls it; ``packages`` is how many things of any kind it tells of.

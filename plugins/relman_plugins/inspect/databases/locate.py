@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from relman.plugin import Malformed, NotFound
 
@@ -33,8 +34,7 @@ class Kind(StrEnum):
     PACMAN = "pacman"
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(msgspec.Struct, frozen=True):
     """A database: rpm's file, dpkg's folder (or its `status` alone), or pacman's folder `local`."""
 
     kind: Kind

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +59,7 @@ _ENTRY: Final = msgspec.json.Decoder(_File)
 _TABLE: Final = msgspec.json.Decoder(_Toc)
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(msgspec.Struct, frozen=True):
     """A layer where it is kept; ``part`` is how many bytes are asked for at once."""
 
     registry: RegistryReader

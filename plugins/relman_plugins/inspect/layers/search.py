@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
+
+import msgspec
 
 from relman.model.contents import Capability
 from relman.model.oci import PlatformImage, Repository
@@ -25,15 +26,14 @@ T = TypeVar("T")
 _AGAIN = 3  # so often the layers are read anew because a link leads the database elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A database as it is in the image: rpm's as a file (its log beside it), dpkg's and pacman's in memory."""
 
     kind: Kind
     rpm: Path | None = None
     status: bytes | None = None
-    status_d: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
-    info: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    status_d: Mapping[str, bytes] = msgspec.field(default_factory=lambda: MappingProxyType({}))
+    info: Mapping[str, bytes] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     descs: tuple[tuple[str, bytes], ...] = ()
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from relman.model.oci import Descriptor, Repository
 from relman.plugin import Malformed, RegistryReader
@@ -19,8 +20,7 @@ from ..unpack import decompressed
 from .tar import ENTRY_LIMIT, Archive
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The most that is read of one image. All but ``entries`` in bytes.
 
     ``unpacked`` is what one layer may have unpacked, ``spooled`` what is written to temporary files, ``held`` what is

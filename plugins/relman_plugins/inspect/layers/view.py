@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from relman.plugin import Malformed
 
@@ -15,8 +16,7 @@ from .tar import Archive, Entry, Kind
 _HEAD = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A file of a layer. ``target`` is where a hard link leads, else empty.
 
     The content of a file is at ``path``, or in ``content``; where it was not fetched yet, ``fetch`` does it.
@@ -44,8 +44,7 @@ class Held:
         return spool.hold((path.read_bytes() for path in (self.file(spool),)), self.size) if self.size else b""
 
 
-@dataclass(slots=True)
-class View:
+class View(msgspec.Struct):
     """A layer's part of the matter.
 
     ``files`` are those wanted, ``linkable`` those that a hard link may lead to; ``removed`` and ``opaque`` are what it
@@ -53,11 +52,11 @@ class View:
     """
 
     layer: int
-    files: dict[str, Held] = field(default_factory=dict)
-    linkable: dict[str, Held] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
-    opaque: set[str] = field(default_factory=set)
-    links: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Held] = msgspec.field(default_factory=dict)
+    linkable: dict[str, Held] = msgspec.field(default_factory=dict)
+    removed: set[str] = msgspec.field(default_factory=set)
+    opaque: set[str] = msgspec.field(default_factory=set)
+    links: dict[str, str] = msgspec.field(default_factory=dict)
     is_ostree: bool = False
 
     def note(self, entry: Entry, wanted: Wanted, spool: Spool) -> Role | None:
