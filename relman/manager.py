@@ -60,7 +60,7 @@ class _Manager(pluggy.PluginManager):
         """What the marker of an implementation says; `None` where there is none."""
         return super().parse_hookimpl_opts(plugin, name) if _is_marked(plugin, name, "relman_impl") else None
 
-    def parse_hookspec_opts(self, module_or_class: object, name: str) -> pluggy.HookspecOpts | None:
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
         """The same of a hook's specification."""
         marked = _is_marked(module_or_class, name, "relman_spec")
         return super().parse_hookspec_opts(module_or_class, name) if marked else None

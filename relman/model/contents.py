@@ -91,15 +91,10 @@ class PackageSet:
     __slots__ = ("_by_identity", "_count")
 
     def __init__(self, packages: Iterable[Package]) -> None:
-        gathered: dict[Identity, tuple[Package, ...]] = {}
-        several: dict[Identity, dict[str, Package]] = {}  # nearly always there is one
-        for package in packages:
-            identity = package.identity
-            if gathered.setdefault(identity, known := (package,)) is not known:
-                first = gathered[identity][0]
-                several.setdefault(identity, {first.version: first}).setdefault(package.version, package)
-        for identity, versions in several.items():
-            gathered[identity] = tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
+        packages = tuple(packages)
+        gathered = {package.identity: (package,) for package in packages}
+        if len(gathered) < len(packages):
+            gathered |= _several(packages)
         self._by_identity: Mapping[Identity, tuple[Package, ...]] = MappingProxyType(
             {identity: gathered[identity] for identity in _sorted(gathered)}
         )
@@ -136,6 +131,20 @@ class PackageSet:
     def get(self, identity: Identity) -> tuple[Package, ...]:
         """The installed versions of ``identity`` in order, the newest last; empty where it is not installed."""
         return self._by_identity.get(identity, ())
+
+
+def _several(packages: Iterable[Package]) -> dict[Identity, tuple[Package, ...]]:
+    """Those that are installed in several versions, or given more than once: a few of thousands."""
+    first: dict[Identity, Package] = {}
+    several: dict[Identity, dict[str, Package]] = {}
+    for package in packages:
+        identity = package.identity
+        if (known := first.setdefault(identity, package)) is not package:
+            several.setdefault(identity, {known.version: known}).setdefault(package.version, package)
+    return {
+        identity: tuple(versions[v] for v in sorted_versions(identity.ecosystem, versions))
+        for identity, versions in several.items()
+    }
 
 
 def _sorted(identities: Iterable[Identity]) -> list[Identity]:

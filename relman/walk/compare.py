@@ -50,8 +50,8 @@ def compare_contents(before: Contents, after: Contents, *, rename: Sequence[Rena
         modules=Modules(before, after),
     )
     changes = []
-    alike = frozenset() if judge.modules.on_both_sides else _alike(one, two)
-    for old, new in _pair(one, two, _obsoletes(after, shared, renamed), alike):
+    kept = one.packages if judge.modules.on_both_sides else _changed(one, two)
+    for old, new in _pair(one, two, _obsoletes(after, shared, renamed), kept):
         before_packages = one.packages[old] if old else ()
         after_packages = two.packages[new] if new else ()
         if (change := judge.change(before_packages, after_packages)) is not None:
@@ -140,8 +140,9 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 def _knows_no_more(packages: PackageSet, shared: frozenset[Capability]) -> bool:
-    return (Capability.EPOCH in shared or not any(":" in package.version for package in packages)) and (
-        Capability.ARCH in shared or all(package.arch is None for package in packages)
+    # Thousands of versions in one text, and architectures in one set, are looked through in no time.
+    return (Capability.EPOCH in shared or ":" not in " ".join([package.version for package in packages])) and (
+        Capability.ARCH in shared or {identity.arch for identity in packages.by_identity} <= {None}
     )
 
 
@@ -193,21 +194,20 @@ def _order(identity: Identity) -> tuple[str, str, str]:
 _Pair = tuple[Identity | None, Identity | None]
 
 
-def _alike(one: _Known, two: _Known) -> frozenset[Identity]:
-    """What both sides have in the same versions: nearly all."""
+def _changed(one: _Known, two: _Known) -> list[Identity]:
+    """What the second side does not have in the same versions: a few of thousands."""
     theirs = two.packages.get
-    return frozenset(identity for identity, packages in one.packages.items() if theirs(identity) == packages)
+    return [identity for identity, packages in one.packages.items() if theirs(identity) != packages]
 
 
-def _pair(one: _Known, two: _Known, replaced: _Obsoletes, alike: frozenset[Identity]) -> Iterable[_Pair]:
-    """Each identity of both sides exactly once, but those ``alike``, with what it was or became.
+def _pair(one: _Known, two: _Known, replaced: _Obsoletes, kept: Iterable[Identity]) -> Iterable[_Pair]:
+    """Each identity of both sides exactly once, with what it was or became; of those on both sides, what is ``kept``.
 
     `None` is not installed.
     """
-    both = (identity for identity in one.packages if identity not in alike and identity in two.packages)
-    yield from ((identity, identity) for identity in both)
-    removed = {identity for identity in one.packages if identity not in two.packages}
-    added = {identity for identity in two.packages if identity not in one.packages}
+    yield from ((identity, identity) for identity in kept if identity in two.packages)
+    removed = one.packages.keys() - two.packages.keys()
+    added = two.packages.keys() - one.packages.keys()
     for old, new in (*_arch_changes(removed, added), *_renames(one, removed, added, replaced)):
         if old in removed and new in added:
             removed.remove(old)

@@ -57,18 +57,19 @@ class LabelSource:
         return self._contents(info.packages)
 
     def _contents(self, versions: dict[str, str]) -> Contents | Unavailable:
-        packages = []
-        keys = []
-        for name, version in versions.items():
-            for text in (name, version):
-                if not text or len(text) > _TEXT_LIMIT or not text.isprintable():
-                    return Unavailable(
-                        f"the label `{LABEL}`: `{ascii(text[:60])[1:-1]}` is no package's name or version"
-                    )
-            if name == "gpg-pubkey":
-                keys.append(version)
-            else:
-                packages.append(known_package("rpm", name, None, version))
-        if not packages:
+        if (wrong := _unfit(versions)) is not None:
+            return Unavailable(f"the label `{LABEL}`: `{ascii(wrong[:60])[1:-1]}` is no package's name or version")
+        key = versions.pop("gpg-pubkey", None)
+        if not versions:
             return Unavailable(f"the label `{LABEL}` lists no packages")
-        return Contents(PackageSet(packages), self.name, self.capabilities, keys=tuple(keys))
+        packages = PackageSet([known_package("rpm", name, None, version) for name, version in versions.items()])
+        return Contents(packages, self.name, self.capabilities, keys=(key,) if key else ())
+
+
+def _unfit(versions: dict[str, str]) -> str | None:
+    """The first name or version that is none, or `None`. All of them at once are looked through in no time."""
+    texts = [*versions, *versions.values()]
+    if all(texts) and "".join(texts).isprintable() and max(map(len, texts), default=0) <= _TEXT_LIMIT:
+        return None
+    pairs = (text for pair in versions.items() for text in pair)
+    return next(text for text in pairs if not text or len(text) > _TEXT_LIMIT or not text.isprintable())
