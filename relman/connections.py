@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,17 +50,6 @@ def joined(base: str, address: str, whose: str) -> str:
         url = address
     web_address(url, whose)
     return url
-
-
-def is_loopback(hostname: str) -> bool:
-    """Whether this name or address, without a port, never leaves the machine."""
-    bare = hostname.strip("[]").lower()
-    if bare == "localhost" or bare.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Self
@@ -23,6 +23,7 @@ from relman.connections import Broken, explain, redirected, web_address
 from relman.curl import as_curl, shown
 from relman.deadline import Deadline, Told
 from relman.errors import Malformed, RelmanError
+from relman.opening import Opening
 from relman.pace import Pace, retry_after
 from relman.pools import Pools, Response
 from relman.redaction import redact
@@ -158,9 +159,12 @@ class Client:
         """Close every connection."""
         self._pools.close()
 
-    def open_ahead(self, url: str, connections: int) -> None:
-        """Begin to open connections to where ``url`` leads, so many with those that there were, and do not wait."""
-        self._pools.open_ahead(url, connections)
+    def open_ahead(self, url: str, connections: int, begun: Sequence[Opening] = ()) -> None:
+        """Begin to open connections to where ``url`` leads, so many with those that there were, and do not wait.
+
+        Those ``begun`` are of these.
+        """
+        self._pools.open_ahead(url, connections, begun)
 
     def request(
         self,

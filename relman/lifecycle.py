@@ -105,7 +105,7 @@ class Lifecycle(msgspec.Struct, frozen=True, dict=True):
         resolver = self.instruments.resolver
         return (ahead.of(resolver) if ahead else resolver).release(stream, since=since)
 
-    def ahead(self, comparer: Comparer, platforms: Sequence[Platform] = ()) -> Ahead:
+    def ahead(self, comparer: Callable[[], Comparer], platforms: Sequence[Platform] = ()) -> Ahead:
         """Reads for ``comparer`` while a stream is resolved. Where an SBOM stands for a candidate, do without it."""
         from relman.walk.ahead import Ahead
 
@@ -206,7 +206,8 @@ class Lifecycle(msgspec.Struct, frozen=True, dict=True):
     ) -> Plan:
         """The release that ``stream`` would make now. Raises `PartlyDone` while another is half carried out."""
         planning.refuse_half_done(stream, self.ledger.records(stream.name), self.instruments.plan_of)
-        ahead = None if sboms else self.ahead(self.instruments.notes_comparer)
+        comparer = self.instruments.notes_comparer
+        ahead = None if sboms else self.ahead(lambda: comparer)
         release = self.resolve(stream, since=since, ahead=ahead)
         given = self.stand_in(sboms, release)
         compared = self.inspect(pairs_of_release(release))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import smtplib
 import socket
@@ -14,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from relman.addresses import is_loopback
 from relman.errors import AnswerLost, ConfigError, Passing, RelmanError, Unequipped
 from relman.redaction import redact
 
@@ -46,7 +46,7 @@ def hand_in(
     nothing was taken and that may pass, `Unequipped` where the server does not know us, `ConfigError` for a password
     that would go in plain text, and `RelmanError` for what the server refuses.
     """
-    if server.login and server.tls == "none" and not _is_loopback(server.host):
+    if server.login and server.tls == "none" and not is_loopback(server.host):
         raise ConfigError(
             f"`{server}` would be told the password in plain text",
             hint='`tls` is "starttls" or "tls" where one logs in',
@@ -170,12 +170,3 @@ def _why(error: Exception, late: bool) -> str:
 def _untrusted(server: MailServer, error: ssl.SSLError) -> Unequipped:
     reason = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
     return Unequipped(f"the TLS of `{server}` does not hold: {reason}", hint="its certificate, and `tls` in the table")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,14 +14,15 @@ import platform
 import re
 import socket
 import ssl
-import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -33,10 +34,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers
 
-from relman.connections import Broken, is_loopback, translated
+from relman.addresses import is_direct
+from relman.connections import Broken, translated
 from relman.curl import shown
 from relman.deadline import Told
 from relman.errors import Unequipped
+from relman.opening import Opening
 
 # It warns of connections that it closes, and of nothing that relman does not say itself.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -99,29 +102,38 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Plain(HTTPConnection):
-    """HTTP. It tells the request for which it is opened."""
+    """HTTP. It tells the request for which it is opened; ``given`` is a connection that somebody else opened."""
 
     response_class = _Answer
+    given: socket.socket | None = None
 
     def connect(self) -> None:
         with _connecting():
             super().connect()
 
     def _new_conn(self) -> socket.socket:
-        return _told_of(super()._new_conn())
+        return _given(self) or _told_of(super()._new_conn())
 
 
 class _Secure(HTTPSConnection):
     """HTTPS, the same."""
 
     response_class = _Answer
+    given: socket.socket | None = None
 
     def connect(self) -> None:
         with _connecting():
             super().connect()
 
     def _new_conn(self) -> socket.socket:
-        return _told_of(super()._new_conn())
+        return _given(self) or _told_of(super()._new_conn())
+
+
+def _given(connection: _Plain | _Secure) -> socket.socket | None:
+    given, connection.given = connection.given, None
+    if given is not None:
+        given.settimeout(connection.timeout)
+    return given
 
 
 @contextmanager
@@ -144,21 +156,34 @@ class _Ahead(HTTPConnectionPool):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._opening: deque[Future[HTTPConnection | None]] = deque()
+        self._opening: deque[Future[_Plain | _Secure | None]] = deque()
         self._counting = threading.Lock()
         self.opened = 0
 
-    def open_ahead(self, count: int) -> None:
-        """Begin to open connections until so many were. One that fails is as if it had not been begun."""
-        with self._counting:
-            begun: list[Future[HTTPConnection | None]] = [Future() for _ in range(count - self.opened)]
-            self._opening.extend(begun)
-            self.opened += len(begun)
-        for future in begun:
-            threading.Thread(target=self._open, args=(future,), daemon=True).start()
+    def open_ahead(self, count: int, begun: Sequence[Opening]) -> None:
+        """Open connections until so many were, each in a thread of its own, or go on with those that are ``begun``.
 
-    def _open(self, future: Future[HTTPConnection | None]) -> None:
+        One that fails is as if it had not been tried.
+        """
+        with self._counting:
+            wanted: list[Future[_Plain | _Secure | None]] = [Future() for _ in range(count - self.opened)]
+            self._opening.extend(wanted)
+            self.opened += len(wanted)
+        for future, opening in zip_longest(wanted, begun):
+            if future is None:
+                opening.add_done_callback(_hang_up)
+            elif opening is None or self.scheme == "https":  # TLS has more to say and to wait for
+                threading.Thread(target=self._open, args=(future, opening), daemon=True).start()
+            else:
+                opening.add_done_callback(partial(self._open, future))
+
+    def _open(self, future: Future[_Plain | _Secure | None], opening: Opening | None) -> None:
+        given = opening.result() if opening else None
+        if opening and not given:
+            future.set_result(None)
+            return
         made = self._closed()
+        made.given = given
         try:
             made.connect()
         except (HTTPError, OSError):  # whoever asks next will meet the same, and say so
@@ -166,8 +191,8 @@ class _Ahead(HTTPConnectionPool):
         else:
             future.set_result(made)
 
-    def _closed(self) -> HTTPConnection:
-        return cast(HTTPConnection, super()._new_conn())
+    def _closed(self) -> _Plain | _Secure:
+        return cast("_Plain | _Secure", super()._new_conn())
 
     def _new_conn(self) -> HTTPConnection:
         with suppress(IndexError):
@@ -188,10 +213,16 @@ class _Ahead(HTTPConnectionPool):
             self._opening.popleft().add_done_callback(_close)
 
 
-def _close(future: Future[HTTPConnection | None]) -> None:
+def _close(future: Future[_Plain | _Secure | None]) -> None:
     made = future.result()
     if made is not None:
         made.close()
+
+
+def _hang_up(opening: Opening) -> None:
+    given = opening.result()
+    if given is not None:
+        given.close()
 
 
 class _PlainPool(_Ahead):
@@ -292,10 +323,10 @@ class Pools(msgspec.Struct):
             _current.reset(token)
         return Response(url, raw, wait)
 
-    def open_ahead(self, url: str, count: int) -> None:
-        """Begin to open connections to where ``url`` leads, until so many were."""
-        if proxy_of(url) is None:
-            self._pool(url).open_ahead(count)
+    def open_ahead(self, url: str, count: int, begun: Sequence[Opening] = ()) -> None:
+        """Begin to open connections to where ``url`` leads, until so many were; those ``begun`` are of these."""
+        direct = proxy_of(url) is None
+        self._pool(url).open_ahead(count if direct else 0, begun)
 
     def opened(self, url: str) -> int:
         """How many connections were opened to where ``url`` leads."""
@@ -336,9 +367,7 @@ class Pools(msgspec.Struct):
 
 def proxy_of(url: str) -> str | None:
     """The proxy that the environment (on macOS, the system) names for ``url``; `None` for loopback, always."""
-    if is_loopback(urlsplit(url).hostname or ""):
-        return None
-    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+    if is_direct(url):
         return None
     from urllib.request import getproxies, proxy_bypass
 

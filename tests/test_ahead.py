@@ -74,7 +74,7 @@ def world(tmp_path: Path, registry: Tags) -> World:
 def test_a_candidate_is_read_while_the_tags_are_listed(world: World, registry: Tags) -> None:
     with world.walk() as walk:
         comparer = walk.instruments.comparer
-        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
+        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(lambda: comparer))
         (compared,) = comparer.compare(pairs_of_release(release))
 
     assert registry.waited == [True]
@@ -87,7 +87,7 @@ def test_a_candidate_is_read_while_the_tags_are_listed(world: World, registry: T
 def test_what_was_read_ahead_is_not_asked_for_again(world: World, registry: Tags) -> None:
     with world.walk() as walk:
         comparer = walk.instruments.comparer
-        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
+        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(lambda: comparer))
         comparer.compare(pairs_of_release(release))
 
     assert len(registry.questions) == len(set(registry.questions)) == 2
@@ -97,7 +97,7 @@ def test_what_fails_ahead_fails_for_whoever_needs_it_and_not_before(world: World
     world.configure(STREAM.replace("minimum = 1", "minimum = 1000"))
     with world.walk() as walk:
         comparer = walk.instruments.comparer
-        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(comparer))
+        release = walk.resolve(walk.config.stream("stable"), ahead=walk.ahead(lambda: comparer))
 
         with pytest.raises(Malformed, match="fewer than the 1000"):
             comparer.compare(pairs_of_release(release))
@@ -114,7 +114,7 @@ def test_another_platform_than_those_that_are_compared_is_not_read_ahead(world: 
         (wanted,) = [
             p for p in walk.instruments.look(world.reference("os:stable")).platforms if str(p.platform) == both[1]
         ]
-        ahead = walk.ahead(comparer, [wanted.platform])
+        ahead = walk.ahead(lambda: comparer, [wanted.platform])
         release = walk.resolve(walk.config.stream("stable"), ahead=ahead)
         comparer.compare(pairs_of_release(release, [wanted.platform]))
         others = {
@@ -131,6 +131,7 @@ def test_another_platform_than_those_that_are_compared_is_not_read_ahead(world: 
 def test_the_reader_that_is_watched_answers_what_it_is_asked(world: World) -> None:
     with world.walk() as walk:
         reader: RegistryReader = walk.instruments.reader
-        found = walk.ahead(walk.instruments.comparer).of(walk.instruments.resolver)
+        comparer = walk.instruments.comparer
+        found = walk.ahead(lambda: comparer).of(walk.instruments.resolver)
 
         assert found.reader.manifest(world.reference("os:stable")) == reader.manifest(world.reference("os:stable"))

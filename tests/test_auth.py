@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relman.addresses import is_plain
 from relman.errors import Malformed, Unequipped
 from relman.http import Answer, Client, Retry
 from relman.redaction import redact
-from relman.registry.auth import Authorizer, Challenge, is_plain, parse_challenges
+from relman.registry.auth import Authorizer, Challenge, parse_challenges
 from relman.registry.credentials import Credentials, CredentialStore
 from tests.servers import Asked, Reply, Scripted
 

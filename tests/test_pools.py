@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from relman import pools
 from relman.errors import Malformed, Passing, Unequipped
 from relman.http import Client, Retry
+from relman.opening import opening
 from tests.servers import Asked, Reply, Scripted, free_port
 
 QUICK = Retry(wait_initial=0.001, wait_max=0.002, wait_jitter=0)
@@ -76,6 +77,24 @@ def test_connections_that_were_opened_ahead_are_those_that_requests_use(client: 
 
         assert at_once(client, counted.url, 3) == [b"fine"] * 3
         assert counted.connections == 3
+
+
+def test_who_opened_connections_before_there_was_a_client_hands_them_over(client: Client) -> None:
+    with Counted(held=2) as counted:
+        begun = opening(counted.url, 3)
+        counted.wait_for(3)
+        client.open_ahead(counted.url, 2, begun)
+
+        assert at_once(client, counted.url, 2) == [b"fine"] * 2
+        assert counted.connections == 3  # the third was not wanted, and is closed
+
+
+def test_an_opening_that_fails_is_missed_by_nobody(client: Client) -> None:
+    port = free_port()
+    client.open_ahead(f"http://127.0.0.1:{port}", 2, opening(f"http://127.0.0.1:{port}", 1))
+
+    with pytest.raises(Passing, match=r"cannot be reached: .*refused"):
+        client.request("GET", f"http://127.0.0.1:{port}/x")
 
 
 def test_no_more_are_opened_ahead_than_were_wanted_in_all(client: Client) -> None:

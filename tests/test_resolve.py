@@ -758,7 +758,7 @@ def stuck(world: World, failures: int) -> Resolver:
 
 
 def test_what_was_asked_for_ahead_in_vain_is_asked_for_again(world: World) -> None:
-    found = stuck(world, failures=2)
+    found = stuck(world, failures=1)
 
     assert found.release(found.config.stream("stable")) == resolve(world)
 

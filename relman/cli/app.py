@@ -41,9 +41,9 @@ def lifecycle(*, needs_config: bool) -> Iterator[Lifecycle]:
             hint="`relman demo` makes one to look at; `--config FILE` names one that is elsewhere",
         )
     config, slots = configure(plugins, file, here)
-    http, greeting = begun() or (Client(), None)
-    greetings = (greeting,) if greeting else ()
-    with http, Registries(config.folder, config.insecure, client=http, greetings=greetings) as registries:
+    session = begun()
+    http, sessions = (session.client, (session,)) if session else (Client(), ())
+    with http, Registries(config.folder, config.insecure, client=http, sessions=sessions) as registries:
         ledger = ledger_of(config)
         cache, person = contents_cache(), lambda: who(config.checkout)
         yield Lifecycle(config, slots, plugins, registries, http, ledger, clock(), cache=cache, person=person)

@@ -124,7 +124,8 @@ def _of_images(walk: Lifecycle, stream: Stream, asked: _Asked) -> _Made:
         if asked.to:
             release = walk.published(stream, asked.to, since=asked.since)
         else:
-            ahead = None if asked.given else walk.ahead(walk.instruments.notes_comparer, asked.platforms)
+            comparer = walk.instruments.notes_comparer
+            ahead = None if asked.given else walk.ahead(lambda: comparer, asked.platforms)
             release = walk.resolve(stream, since=asked.since, ahead=ahead)
         for sentence in release.assumed:
             say(f"note: {sentence}")

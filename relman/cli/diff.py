@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -20,7 +20,7 @@ from relman.model.diff import Diff
 from relman.model.oci import Platform, Transport
 from relman.walk.comparing import Comparer, Place, pairs_of_images, pairs_of_release
 from relman.walk.given import GivenSbom
-from relman.walk.tags import in_parallel
+from relman.walk.tags import in_background, in_parallel
 
 _FILES = (Transport.SBOM, Transport.RPMDB)
 _NEEDS: Mapping[Detail, Capability] = {
@@ -73,11 +73,12 @@ def diff(
     flags: Mapping[Detail, bool] = {"changelogs": changelogs, "security": security, "files": files}
     asked = [detail for detail, flag in flags.items() if flag]
     with lifecycle(needs_config=stream is not None) as walk, working("reading what is in the images"):
-        comparer = walk.instruments.comparer_of(frozenset(_NEEDS[detail] for detail in asked), richest=True)
+        needs = frozenset(_NEEDS[detail] for detail in asked)
+        comparer = in_background(lambda: walk.instruments.comparer_of(needs, richest=True))
         if stream is not None:
             found = _of_stream(walk, comparer, stream, since, wanted, given)
         else:
-            found = _of_two(walk, comparer, before or "", after or "", wanted)
+            found = _of_two(walk, comparer(), before or "", after or "", wanted)
     for one, details in found:
         if settings().verbose or detail_notes(details, asked):
             for line in passed_over(one):
@@ -102,7 +103,7 @@ def parse_platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
 
 def _of_stream(
     walk: Lifecycle,
-    comparer: Comparer,
+    comparer: Callable[[], Comparer],
     name: str,
     since: str | None,
     platforms: tuple[Platform, ...],
@@ -112,8 +113,9 @@ def _of_stream(
     release = walk.resolve(walk.config.stream(name), since=since, ahead=ahead)
     for sentence in release.assumed:
         say(f"note: {sentence}")
-    walk.stand_in(given, release, comparer)
-    return tuple((one.diff, one.details) for one in comparer.compare(pairs_of_release(release, platforms)) if one.diff)
+    walk.stand_in(given, release, comparer())
+    pairs = pairs_of_release(release, platforms)
+    return tuple((one.diff, one.details) for one in comparer().compare(pairs) if one.diff)
 
 
 def _of_two(

@@ -92,7 +92,7 @@ class PackageSet:
 
     def __init__(self, packages: Iterable[Package]) -> None:
         packages = tuple(packages)
-        gathered = {package.identity: (package,) for package in packages}
+        gathered: dict[Identity, tuple[Package, ...]] = {package.identity: (package,) for package in packages}
         if len(gathered) < len(packages):
             gathered |= _several(packages)
         self._by_identity: Mapping[Identity, tuple[Package, ...]] = MappingProxyType(

@@ -19,9 +19,9 @@ from relman.model.oci import Descriptor, Digest, Reference, Repository, Transpor
 if TYPE_CHECKING:
     from relman.http import Client
     from relman.registry.distribution import Distribution
-    from relman.registry.greeting import Greeting
     from relman.registry.layout import Layouts
     from relman.registry.protocol import Manifest, RegistryWriter
+    from relman.registry.session import Session
 
     class _Writer(RegistryWriter, Protocol):
         def put_blob_stream(
@@ -39,7 +39,7 @@ class Registries:
     """`RegistryWriter` for every repository: on servers over HTTP, in folders as OCI layouts.
 
     ``base`` is what relative folders are below, ``insecure`` the hosts that are spoken to without TLS beside
-    loopback. A ``client`` that is handed in stays its maker's to close; ``greetings`` were sent with it.
+    loopback. A ``client`` that is handed in stays its maker's to close; ``sessions`` were begun with it.
     ``environment`` stands for `os.environ` where logins are looked for.
     """
 
@@ -49,11 +49,11 @@ class Registries:
         insecure: frozenset[str] = frozenset(),
         *,
         client: Client | None = None,
-        greetings: Iterable[Greeting] = (),
+        sessions: Iterable[Session] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._base = base
-        self._greetings = greetings
+        self._sessions = sessions
         self._insecure = insecure
         self._environment = environment
         self._given = client
@@ -99,7 +99,7 @@ class Registries:
 
             self._client = self._client or Client()
             store = CredentialStore(self._environment)
-            self._servers = Distribution(self._client, store=store, insecure=self._insecure, greetings=self._greetings)
+            self._servers = Distribution(self._client, store=store, insecure=self._insecure, sessions=self._sessions)
         return self._servers
 
     def _in_folders(self) -> Layouts:

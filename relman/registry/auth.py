@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from relman.connections import is_loopback, web_address
+from relman.addresses import is_plain
+from relman.connections import web_address
 from relman.curl import shown
 from relman.errors import Malformed, Passing, Unequipped
 from relman.http import Answer, Client, Repeat
@@ -86,12 +87,6 @@ def granted_by(authorization: str | None) -> Mapping[str, tuple[str, ...]] | Non
 def host_and_port(netloc: str) -> str:
     """A network location without user and password."""
     return netloc.rpartition("@")[2]
-
-
-def is_plain(host: str, insecure: frozenset[str]) -> bool:
-    """Whether this host, with an optional port, is spoken to without TLS: loopback, or named so."""
-    name = urlsplit(f"//{host}").hostname or ""
-    return is_loopback(name) or host in insecure or name in insecure
 
 
 class Authorizer:

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from relman import process
+from relman.addresses import DOCKER_HUB
 from relman.errors import Malformed, Unequipped
 from relman.redaction import register
 
 _LIMIT = 4 * 1024 * 1024
 _HELPER_SECONDS = 60
 _TOKEN_USER = "<token>"  # noqa: S105  a marker of docker's, not a secret
-DOCKER_HUB = "docker.io"
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 
 

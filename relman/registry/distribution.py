@@ -14,7 +14,6 @@ from relman.model.oci import Descriptor, Digest, Reference, Repository
 from relman.registry import uploads
 from relman.registry.carrying import carry, require_named, require_pinned
 from relman.registry.credentials import CredentialStore
-from relman.registry.greeting import Greeting
 from relman.registry.manifests import SCHEMA_1, read_object, refuse_schema_1, sniffed_media_type
 from relman.registry.protocol import INDEXES, MANIFEST_LIMIT, MANIFESTS, OCI_INDEX, Manifest, require_range
 from relman.registry.referrers import by_fallback_tag, listed
@@ -33,8 +32,7 @@ _NO_RANGES = frozenset({400, 405, 416, 501})
 class Distribution:
     """`RegistryWriter` for repositories on servers. ``insecure`` hosts, and loopback, are spoken to in plain HTTP.
 
-    The client's connections are shared and are its maker's to close. Of the ``greetings`` under way, the answers are
-    waited for.
+    The client's connections are shared and are its maker's to close. ``sessions`` are those that were begun with it.
     """
 
     def __init__(
@@ -43,14 +41,13 @@ class Distribution:
         *,
         store: CredentialStore | None = None,
         insecure: frozenset[str] = frozenset(),
-        greetings: Iterable[Greeting] = (),
+        sessions: Iterable[Session] = (),
     ) -> None:
         self._client = client
-        self._greetings = {greeting.host: greeting for greeting in greetings}
         self._store = store or CredentialStore()
         self._insecure = insecure
         self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}
+        self._sessions = {session.host: session for session in sessions}
 
     def tags(self, repository: Repository) -> tuple[str, ...]:
         """Every tag, page by page."""
@@ -271,10 +268,7 @@ class Distribution:
         with self._lock:
             host = repository.registry
             if host not in self._sessions:
-                greeting = self._greetings.get(host)
-                self._sessions[host] = Session(
-                    host, self._client, self._store, self._insecure, *([greeting.answer] if greeting else [])
-                )
+                self._sessions[host] = Session(host, self._client, self._store, self._insecure)
             return self._sessions[host]
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from relman.addresses import DOCKER_HUB, registry_address
 from relman.connections import joined
 from relman.curl import shown
 from relman.errors import AnswerLost, Malformed, NotFound, Passing, RelmanError, Unequipped
 from relman.http import BODY_LIMIT, Answer, Client, Content, Repeat, Stream
 from relman.model.oci import Repository
 from relman.redaction import redact
-from relman.registry.auth import Authorizer, Scopes, granted_by, is_plain
-from relman.registry.credentials import DOCKER_HUB, CredentialStore
+from relman.registry.auth import Authorizer, Scopes, granted_by
+from relman.registry.credentials import CredentialStore
+
+A = TypeVar("A")
+log = logging.getLogger(__name__)
 
 _REDIRECTS = 5
 _UNCERTAIN = frozenset({500, 502, 504})
@@ -43,10 +49,8 @@ def path(repository: Repository, rest: str) -> str:
     return f"/v2/{server_name(repository)}/{rest}"
 
 
-def address_of(host: str, insecure: frozenset[str]) -> str:
-    """Where a registry is, by its name in references: without TLS on loopback, and where it is named ``insecure``."""
-    scheme = "http" if is_plain(host, insecure) else "https"
-    return f"{scheme}://{'registry-1.docker.io' if host == DOCKER_HUB else host}"
+def _begin(work: Callable[[A], object], about: A) -> None:
+    threading.Thread(target=work, args=(about,), daemon=True).start()
 
 
 class First:
@@ -61,42 +65,64 @@ class First:
         self._gone = True
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Wait while the first is under way, and say who that is; whether it succeeds or fails, nobody waits then."""
+    def alone(self) -> Iterator[None]:
+        """Wait while the first is under way; whether it succeeds or fails, nobody waits after that."""
         if not self._gone:
             with self._lock:
                 if not self._gone:
                     try:
-                        yield True
+                        yield
                     finally:
                         self._gone = True
                     return
-        yield False
+        yield
 
 
 class Session:
-    """One registry, for any number of threads. ``greeting`` gives its answer to `GET /v2/`, where it was asked."""
+    """One registry, for any number of threads."""
 
-    def __init__(
-        self,
-        host: str,
-        client: Client,
-        store: CredentialStore,
-        insecure: frozenset[str],
-        greeting: Callable[[], Answer | None] = lambda: None,
-    ) -> None:
+    def __init__(self, host: str, client: Client, store: CredentialStore, insecure: frozenset[str]) -> None:
         self.host = host
         self.client = client
         self.insecure = insecure
-        self.base = address_of(host, insecure)
+        self.base = registry_address(host, insecure)
         self.auth = Authorizer(host, client, store, insecure)
         self.has_referrers = True
         self.referrers_known = False
         self.has_ranges = True
         self.first_referrers = First()
         self._introduction = First()
-        self._greeting = greeting
-        self._greeted = First()
+        self._greeted = threading.Event()
+        self._greeted.set()
+
+    def greet(self, repositories: Collection[Repository]) -> None:
+        """Hear how the registry wants to be asked, and be let in to read ``repositories``, while nobody waits.
+
+        It says so only where it refuses (`GET /v2/`, OCI Distribution 1.1, end-1; skopeo and docker begin so, too).
+        What cannot be had here is asked for again by whoever needs it.
+        """
+        self._greeted.clear()
+        _begin(self._hear, repositories)
+
+    def _hear(self, repositories: Collection[Repository]) -> None:
+        try:
+            answer = self.client.request("GET", f"{self.base}/v2/", once=True)
+            if not self.auth.greeted(answer):
+                return
+            self._introduction.skip()
+        except RelmanError as error:
+            log.debug("greeted `%s` in vain: %s", self.host, error.message)
+            return
+        finally:
+            self._greeted.set()
+        for repository in repositories:
+            _begin(self._be_let_in, pull(repository))
+
+    def _be_let_in(self, scopes: Scopes) -> None:
+        try:
+            self.auth.header(scopes)
+        except RelmanError as error:
+            log.debug("asked `%s` for a token in vain: %s", self.host, error.message)
 
     def ask(
         self,
@@ -199,9 +225,7 @@ class Session:
     def _authorization(self, url: str, scopes: Scopes) -> str | None:
         if not self._is_own(url):
             return None
-        with self._greeted.alone() as first:
-            if first and (answer := self._greeting()) is not None and self.auth.greeted(answer):
-                self._introduction.skip()
+        self._greeted.wait()
         return self.auth.header(scopes)
 
     def _joined(self, base: str, address: str) -> str:

@@ -11,9 +11,9 @@ import json
 import re
 
 from relman import process
+from relman.addresses import is_plain
 from relman.errors import Malformed
 from relman.model.oci import Reference, Repository, Transport
-from relman.registry.auth import is_plain
 
 _QUICK = 60.0
 _COPY_SECONDS = 3600.0

@@ -36,10 +36,18 @@ class Pieces(Protocol):
 
 
 class Ahead:
-    """Reads for ``comparer``, on ``platforms`` (empty: all that are compared). ``pieces`` is what earlier runs kept."""
+    """Reads for ``comparer``, on ``platforms`` (empty: all that are compared). ``pieces`` is what earlier runs kept.
 
-    def __init__(self, comparer: Comparer, platforms: Collection[Platform] = (), pieces: Pieces | None = None) -> None:
-        self._inspector = comparer.inspector
+    It is asked for the comparer when there is something to read: until then that may still be on its way.
+    """
+
+    def __init__(
+        self,
+        comparer: Callable[[], Comparer],
+        platforms: Collection[Platform] = (),
+        pieces: Pieces | None = None,
+    ) -> None:
+        self._comparer = comparer
         self._platforms = frozenset(platforms)
         self._pieces = pieces
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
@@ -56,7 +64,7 @@ class Ahead:
             self._pool.submit(self._read, reference, image)
 
     def _read(self, reference: Reference, image: PlatformImage) -> None:
-        inspector = self._inspector
+        inspector = self._comparer().inspector
         if not inspector.wants:  # changelogs and files are large, and held only while their pair is compared
             self._quietly(lambda: inspector.contents(reference, image))
 
@@ -73,8 +81,8 @@ class Ahead:
         digest = manifest.descriptor.digest
         parts = read_manifest(manifest.content, manifest.descriptor.media_type, f"`{digest.short}`")
         known = parts.config and self._pieces and self._pieces.piece(parts.config.digest)
-        if parts.is_image and not known and self._inspector.begins_with_referrers:
-            self._inspector.look_for_lists(repository, digest)
+        if parts.is_image and not known and (inspector := self._comparer().inspector).begins_with_referrers:
+            inspector.look_for_lists(repository, digest)
 
     def _quietly(self, read: Callable[[], object]) -> None:
         try:

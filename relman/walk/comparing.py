@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import msgspec
 
@@ -21,10 +19,7 @@ from relman.walk.compare import assemble, compare_contents, side
 from relman.walk.compared import Compared
 from relman.walk.details import details_of
 from relman.walk.inspect import Inspector
-from relman.walk.tags import WORKERS, in_parallel
-
-A = TypeVar("A")
-B = TypeVar("B")
+from relman.walk.tags import WORKERS, in_parallel, together
 
 _WITH_DETAILS = 4
 """Pairs at once where changelogs or files are wanted, too: these are large, and held until their pair is compared."""
@@ -97,7 +92,7 @@ class Comparer(msgspec.Struct, frozen=True):
             before: Contents | None = after
             earlier: Side | None = _side(pair.before, after)
         else:
-            after, (before, earlier) = _together(
+            after, (before, earlier) = together(
                 lambda: self.inspector.detailed(*pair.after), lambda: self._before(pair)
             )
         diff = details = None
@@ -151,16 +146,6 @@ class Comparer(msgspec.Struct, frozen=True):
             packages=len(kept.packages),
             source=kept.source,
         )
-
-
-def _together(one: Callable[[], A], two: Callable[[], B]) -> tuple[A, B]:
-    """Both at once; the first failure ends it."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        other = pool.submit(two)
-        return one(), other.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _same(before: Place, after: Place) -> bool:

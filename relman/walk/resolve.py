@@ -23,7 +23,7 @@ from relman.model.streams import Place, Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
 from relman.walk.moves import Moves
 from relman.walk.predecessors import LookAt, Predecessors
-from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
+from relman.walk.tags import TagBook, in_parallel, pinned, together, unpinned
 
 if TYPE_CHECKING:
     from relman.config import Config
@@ -267,9 +267,7 @@ class Resolver(msgspec.Struct, frozen=True):
         look = partial(self._image, variant, source)
         if last is not None or since is not None:
             return look()
-        jobs: tuple[Callable[[], Image | None], ...] = (look, partial(self._look_ahead, variant, stream, source))
-        image = in_parallel(_called, jobs)[0]
-        assert image
+        image, _ = together(look, partial(self._look_ahead, variant, stream, source))
         return image
 
     def _look_ahead(self, variant: Variant, stream: Stream, source: Stream) -> None:
@@ -344,10 +342,6 @@ class Resolver(msgspec.Struct, frozen=True):
                 hint=f"dated tags are read by {patterns} ([streams.{stream.name}] versions)",
             )
         return candidate.build.tag
-
-
-def _called(function: Callable[[], Image | None]) -> Image | None:
-    return function()
 
 
 def holds_exactly(record: Record, candidates: Sequence[Candidate]) -> bool:

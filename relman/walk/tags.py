@@ -24,18 +24,50 @@ _AT_ONCE = 8
 _CLOCK_SKEW = timedelta(days=2)
 
 
+_threads = ThreadPoolExecutor(32, thread_name_prefix="parallel")
+"""Kept from one call to the next: a thread takes longer to start than to ask."""
+
+
 def in_parallel(function: Callable[[A], B], items: Iterable[A], *, workers: int = WORKERS) -> tuple[B, ...]:
-    """``function`` of every item, in the order of the items; the first failure ends it. This thread does its part."""
+    """``function`` of every item, in the order of the items; the first failure ends it.
+
+    This thread does what nobody else has begun, so that calls inside of calls never wait for a thread.
+    """
     items = tuple(items)
     if len(items) < 2 or workers < 2:
         return tuple(map(function, items))
-    pool = ThreadPoolExecutor(min(workers, len(items)) - 1)
+    pool = _threads if len(items) <= workers else ThreadPoolExecutor(workers - 1)
+    others = [pool.submit(function, item) for item in items[1:]]
     try:
-        others = [pool.submit(function, item) for item in items[1:]]
-        return (function(items[0]), *(other.result() for other in others))
+        first = function(items[0])
+        rest = zip(others, items[1:], strict=True)
+        return (first, *(function(item) if other.cancel() else other.result() for other, item in rest))
     finally:
         # After a failure, or Ctrl-C, nobody waits for requests whose answers nobody wants.
-        pool.shutdown(wait=False, cancel_futures=True)
+        for other in others:
+            other.cancel()
+        if pool is not _threads:
+            pool.shutdown(wait=False)
+
+
+def together(one: Callable[[], A], two: Callable[[], B]) -> tuple[A, B]:
+    """Both at once; the first failure ends it."""
+    other = _threads.submit(two)
+    try:
+        first = one()
+        return first, two() if other.cancel() else other.result()
+    finally:
+        other.cancel()
+
+
+def in_background(work: Callable[[], A]) -> Callable[[], A]:
+    """``work``, begun now; what is returned waits for it, and answers or fails as it did."""
+    begun = _threads.submit(work)
+
+    def result() -> A:
+        return begun.result()
+
+    return result
 
 
 class TagBook:

@@ -25,10 +25,10 @@ from relman.model.oci import Descriptor, Digest, Repository, parse_repository
 from relman.registry import Registries
 from relman.registry.credentials import CredentialStore
 from relman.registry.distribution import Distribution
-from relman.registry.greeting import Greeting
 from relman.registry.look import look_at
 from relman.registry.manifests import as_json, encode
 from relman.registry.protocol import OCI_INDEX, OCI_MANIFEST
+from relman.registry.session import Session
 from relman.testing import MemoryRegistry, attach, put_image, put_index
 from tests.servers import Asked, Front, Reply, Scripted, once
 
@@ -105,8 +105,10 @@ def test_after_a_greeting_nothing_is_asked_without_a_token(guarded: Guarded) -> 
     guarded.login()
     put_image(guarded.registry(), guarded.repository, tags=["a", "b"])
     guarded.front.asked.clear()
-    greeting = Greeting(guarded.client, guarded.front.host, frozenset(), 2)
-    registry = Distribution(guarded.client, store=CredentialStore({"HOME": str(guarded.home)}), greetings=[greeting])
+    store = CredentialStore({"HOME": str(guarded.home)})
+    session = Session(guarded.front.host, guarded.client, store, frozenset())
+    session.greet([guarded.repository])
+    registry = Distribution(guarded.client, store=store, sessions=[session])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(registry.manifest, [guarded.repository.tag("a"), guarded.repository.tag("b")] * 4))
@@ -140,9 +142,10 @@ def test_a_greeting_that_tells_nothing_is_as_if_there_had_been_none(
         return Reply(200, {"Content-Type": OCI_INDEX}, content) if "authorization" in seen.headers else refusal
 
     with Scripted(answer) as server:
-        greeting = Greeting(client, server.host, frozenset(), 1)
         store = CredentialStore({"HOME": str(tmp_path)})
-        registry = Distribution(client, store=store, greetings=[greeting])
+        session = Session(server.host, client, store, frozenset())
+        session.greet([])
+        registry = Distribution(client, store=store, sessions=[session])
         found = registry.manifest(parse_repository(f"{server.host}/os").tag("a"))
 
     assert (found.content, server.lines) == (content, [*asked, "GET /v2/os/manifests/a"])
