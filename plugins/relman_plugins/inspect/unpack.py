@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -21,6 +20,7 @@ LIMIT = 1024 * 1024 * 1024
 """The most bytes that one list may have once it is unpacked."""
 
 _STEP = 1024 * 1024
+_PART = 1024 * 1024  # what is not taken of a part is copied each time: of a piece of 60 MB that would be gigabytes
 # What follows a member or a frame is copied when that ends: of many tiny ones each would copy the whole piece.
 _SHORT = 4096
 _MAGIC_LENGTH = 4
@@ -106,24 +106,26 @@ def _chain(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
+    from zlib_ng import zlib_ng  # imported where something is gzip: lists mostly are not
+
+    member = zlib_ng.decompressobj(wbits=31)
     try:
         for piece in pieces:
-            at, step = 0, len(piece)
+            at, step = 0, _PART
             while at < len(piece):
                 if member.eof:
                     at = _behind_zeros(piece, at)  # padding, which gzip(1) passes over, too
                     if at == len(piece):
                         break
-                    member, step = zlib.decompressobj(wbits=31), _SHORT
+                    member, step = zlib_ng.decompressobj(wbits=31), _SHORT
                 part = memoryview(piece)[at : at + step]
                 yield member.decompress(part, _STEP)
                 at += len(part) - len(member.unused_data if member.eof else member.unconsumed_tail)
-                step *= 2
+                step = min(2 * step, _PART)
         # What the last window still holds comes out in steps, too.
         while not member.eof and (rest := member.decompress(b"", _STEP)):
             yield rest
-    except zlib.error as error:
+    except zlib_ng.error as error:  # type: ignore[misc]  # a class, which its stub calls an instance
         raise Malformed(f"its gzip stream is corrupt: {error}") from error
     if not member.eof:
         raise Malformed("its gzip stream is cut: the end is missing")
@@ -140,14 +142,14 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     frame = zstd.ZstdDecompressor()
     try:
         for piece in pieces:
-            at, step = 0, len(piece)
+            at, step = 0, _PART
             while at < len(piece) or not (frame.eof or frame.needs_input):
                 if frame.eof:
                     frame, step = zstd.ZstdDecompressor(), _SHORT
                 part = memoryview(piece)[at : at + step] if frame.needs_input else b""
                 yield frame.decompress(part, _STEP)
                 at += len(part) - (len(frame.unused_data) if frame.eof else 0)
-                step *= 2
+                step = min(2 * step, _PART)
     except zstd.ZstdError as error:
         raise Malformed(f"its zstd stream is corrupt: {error}") from error
     if not frame.eof:
