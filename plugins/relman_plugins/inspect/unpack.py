@@ -24,7 +24,7 @@ _PART = 1024 * 1024  # what is not taken of a part is copied each time: of a pie
 # What follows a member or a frame is copied when that ends: of many tiny ones each would copy the whole piece.
 _SHORT = 4096
 _MAGIC_LENGTH = 4
-_LARGE = 4 * 1024 * 1024
+_LARGE = 1024 * 1024
 _RESERVED = 64 * 1024 * 1024
 _HUGE_PAGES: int | None = getattr(mmap, "MADV_HUGEPAGE", None)
 
@@ -39,12 +39,12 @@ def unpack(pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: 
         size += len(piece)
         if size > limit:
             raise Malformed(f"it is larger than {limit} bytes once it is unpacked")
+        if large is None and size > _LARGE and _HUGE_PAGES is not None:
+            large, small = _Large(small, _HUGE_PAGES), bytearray()
         if large is not None:
             large.add(piece)
         else:
             small += piece
-            if size > _LARGE and _HUGE_PAGES is not None:
-                large, small = _Large(small, _HUGE_PAGES), bytearray()
     return small if large is None else large.view()
 
 
