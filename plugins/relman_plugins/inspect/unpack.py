@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from relman.plugin import Malformed
+
+from .buffers import AVAILABLE, Buffer, Lent
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -25,51 +25,31 @@ _PART = 1024 * 1024  # what is not taken of a part is copied each time: of a pie
 _SHORT = 4096
 _MAGIC_LENGTH = 4
 _LARGE = 1024 * 1024
-_RESERVED = 64 * 1024 * 1024
-_HUGE_PAGES: int | None = getattr(mmap, "MADV_HUGEPAGE", None)
 
 
-def unpack(pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT) -> bytearray | memoryview:
+def unpack(
+    pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT, lent: Lent | None = None
+) -> bytearray | memoryview:
     """The whole content of ``pieces``, decompressed where it is gzip (RFC 1952) or zstd (RFC 8878).
 
-    Raises `Malformed` where it is larger than a limit, cut or corrupt. Nothing beyond a limit is ever held.
+    What is large comes into what is ``lent``, if anything is. Raises `Malformed` where it is larger than a limit, cut
+    or corrupt. Nothing beyond a limit is ever held.
     """
-    small, large, size = bytearray(), None, 0
+    small, size = bytearray(), 0
+    large: Buffer | None = None
     for piece in decompressed(_bounded(pieces, packed_limit)):
         size += len(piece)
         if size > limit:
             raise Malformed(f"it is larger than {limit} bytes once it is unpacked")
-        if large is None and size > _LARGE and _HUGE_PAGES is not None:
-            large, small = _Large(small, _HUGE_PAGES), bytearray()
+        if large is None and size > _LARGE and AVAILABLE:
+            large = lent.take() if lent else Buffer()
+            large.add(small)
+            small.clear()
         if large is not None:
             large.add(piece)
         else:
             small += piece
     return small if large is None else large.view()
-
-
-class _Large:
-    """Bytes in memory of their own, in pages of 2 MiB (madvise(2)).
-
-    In pages of 4 KiB, getting fifty megabytes from the system takes longer than filling them.
-    """
-
-    def __init__(self, content: bytearray, huge_pages: int) -> None:
-        self._map = mmap.mmap(-1, _RESERVED, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not there before it is written
-        with suppress(OSError):  # a kernel without them
-            self._map.madvise(huge_pages)
-        self._size = 0
-        self.add(content)
-
-    def add(self, piece: bytes | bytearray) -> None:
-        end = self._size + len(piece)
-        while end > len(self._map):
-            self._map.resize(2 * len(self._map))
-        self._map[self._size : end] = piece
-        self._size = end
-
-    def view(self) -> memoryview:
-        return memoryview(self._map)[: self._size]
 
 
 def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
