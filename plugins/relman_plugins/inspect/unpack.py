@@ -20,7 +20,7 @@ LIMIT = 1024 * 1024 * 1024
 """The most bytes that one list may have once it is unpacked."""
 
 _STEP = 1024 * 1024
-_PART = 1024 * 1024  # what is not taken of a part is copied each time: of a piece of 60 MB that would be gigabytes
+_PART = 128 * 1024  # what is not taken of a part is copied each time: of a piece of 60 MB that would be gigabytes
 # What follows a member or a frame is copied when that ends: of many tiny ones each would copy the whole piece.
 _SHORT = 4096
 _MAGIC_LENGTH = 4
