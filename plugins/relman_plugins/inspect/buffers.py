@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-KEPT: Final = 192 * 1024 * 1024
+KEPT: Final = 160 * 1024 * 1024
 """The most bytes that are kept for the next list, those that are in use counted."""
 
 _RESERVED = 64 * 1024 * 1024
