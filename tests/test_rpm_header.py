@@ -209,6 +209,32 @@ def test_a_package_that_is_none_is_refused_with_its_number_and_name(blob: bytes,
         contents(package("fine"), blob)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"version": "2"},
+        {"release": "2"},
+        {"epoch": 1},
+        {"arch": "noarch"},
+        {"sourcerpm": "b-1-1.src.rpm"},
+        {"vendor": "Nobody"},
+    ],
+    ids=str,
+)
+def test_a_package_that_was_read_before_is_that_one_and_no_other(other: dict[str, Any]) -> None:
+    one, again, two = (packages(package("known", **more))[0] for more in ({}, {}, other))
+
+    assert one is again
+    assert one != two
+
+
+def test_the_first_fault_is_told_whichever_is_found_first() -> None:
+    broken = header({Tag.NAME: "a", Tag.VERSION: "1\n", Tag.RELEASE: "1", Tag.VENDOR: [1]})
+
+    with pytest.raises(Malformed, match="is no version"):
+        contents(broken)
+
+
 def test_an_arch_is_not_needed() -> None:
     assert packages(package("a", arch=None)) == [Package("rpm", "a", None, "1.0-1.fc44")]
 

@@ -494,7 +494,7 @@ def test_what_packs_well_comes_out_whole(pack: Callable[[bytes], bytes]) -> None
     assert bytes(unpack([pack(content)])) == content
 
 
-@pytest.mark.parametrize("size", [4 * 1024 * 1024, 4 * 1024 * 1024 + 1, 70 * 1024 * 1024])
+@pytest.mark.parametrize("size", [1024 * 1024, 1024 * 1024 + 1, 4 * 1024 * 1024, 70 * 1024 * 1024])
 def test_a_large_list_is_gathered_whole_and_bounded(size: int) -> None:
     content = random.Random(size).randbytes(size)
     pieces = [content[at : at + 300_000] for at in range(0, size, 300_000)]

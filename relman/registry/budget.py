@@ -18,7 +18,7 @@ from relman.registry.forwarding import Forwarding
 from relman.registry.manifests import read_manifest
 from relman.registry.protocol import Manifest, RegistryReader
 
-IN_FLIGHT: Final = 192 * 1024 * 1024
+IN_FLIGHT: Final = 160 * 1024 * 1024
 """How much is held at once, in bytes. What is larger is read alone."""
 
 _STREAMED = 32 * 1024 * 1024

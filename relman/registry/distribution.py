@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -163,9 +164,10 @@ class Distribution:
         require_range(start, length)
         session = self._session(repository)
         what = f"bytes {start} to {start + length} of the blob `{digest}` of `{repository}`"
-        gathered, left = bytearray(), _RESUMES
-        while len(gathered) < length:
-            begin, before = start + len(gathered), len(gathered)
+        # What it gathers it hands out as `bytes` without a copy.
+        gathered, left = io.BytesIO(), _RESUMES
+        while (before := gathered.tell()) < length:
+            begin = start + before
             headers = {"Range": f"bytes={begin}-{start + length - 1}"} if session.has_ranges else {}
             try:
                 with session.stream(path(repository, f"blobs/{digest}"), pull(repository), headers) as stream:
@@ -173,17 +175,18 @@ class Distribution:
                         session.has_ranges = False
                         continue
                     for piece in _from(stream, begin, session, what):
-                        gathered += piece
-                        if len(gathered) > length or (len(gathered) == length and stream.status == 200):
+                        gathered.write(piece)
+                        if gathered.tell() > length or (gathered.tell() == length and stream.status == 200):
                             break  # what is left of the body is not ours
             except Passing:
-                left = left - 1 if len(gathered) == before else _RESUMES
+                left = left - 1 if gathered.tell() == before else _RESUMES
                 if not left:
                     raise
             else:
-                if len(gathered) == before:
+                if gathered.tell() == before:
                     raise Malformed(f"`{session.host}` does not have {what}: it ends at {begin}")
-        return bytes(memoryview(gathered)[:length])
+        gathered.truncate(length)
+        return gathered.getvalue()
 
     def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """By the API; where the registry has none, which 404 says, by the fallback tag."""

@@ -11,7 +11,7 @@ from msgspec import Raw
 from relman.plugin import Malformed
 
 _OBJECT_LIMIT = 4_000_000  # objects within one list: each costs a hundred bytes once it is read
-_STEP = 4 * 1024 * 1024
+_STEP = 256 * 1024  # larger ones would come from the system each time, and cost more than the counting
 
 ABSENT: Final = Raw()
 """A key that is not there."""

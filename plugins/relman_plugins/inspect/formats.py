@@ -10,8 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 
 from msgspec import Raw, Struct, field
 
@@ -108,6 +107,8 @@ class _Location(Struct, gc=False):
 
 
 class _Artifact(Struct, gc=False):
+    """Without what syft keeps of it, which is of a shape of its own for each type."""
+
     name: str = ""
     version: str | None = None
     type: str = ""
@@ -115,7 +116,6 @@ class _Artifact(Struct, gc=False):
     locations: list[_Location] | None = None
     found_by: str | None = field(default=None, name="foundBy")
     metadata_type: str | None = field(default=None, name="metadataType")
-    metadata: Raw = ABSENT
 
 
 class _Metadata(Struct, gc=False, frozen=True):
@@ -142,19 +142,43 @@ class _Metadata(Struct, gc=False, frozen=True):
         return sum([len(text) for text in texts if text])
 
 
+class _Usual(_Artifact, gc=False):
+    """An artifact whose metadata, where it has any, could be a system package's: nearly all are."""
+
+    metadata: _Metadata | None = None
+
+
+class _Other(_Artifact, gc=False):
+    metadata: Raw = ABSENT
+
+
+_Key = tuple[str, str, str, str, tuple[str, ...], _Metadata | None]
+
+
 def _syft(raw: Raw) -> Iterator[Listed]:
-    for artifact in items(raw, _Artifact, "`artifacts`"):
+    for artifact in _artifacts(raw):
         if "archive" in (artifact.metadata_type or "") or "archive-cataloger" in (artifact.found_by or ""):
             continue  # a package file that lies in the image is not installed
         text = artifact.purl or ""
         kind = artifact.type or _kind_of(text)
         known = None
-        if ecosystem_of(kind) in SYSTEM and artifact.metadata and bytes(memoryview(artifact.metadata)[:4]) != b"null":
-            known = decode(artifact.metadata, _Metadata, f"the metadata of `{artifact.name[:100]}`")
+        if ecosystem_of(kind) in SYSTEM:
+            known = artifact.metadata if isinstance(artifact, _Usual) else _metadata(artifact)
         paths = tuple([location.path for location in artifact.locations or ()])
-        words = (kind, artifact.name, artifact.version or "", text, paths, known)
-        size = len(artifact.name) + len(words[2]) + len(text) + sum(map(len, paths)) + (known.size if known else 0)
-        yield _cached(*words) if size < _CACHED_SIZE else _entry(*words)
+        yield _cached((kind, artifact.name, artifact.version or "", text, paths, known))
+
+
+def _artifacts(raw: Raw) -> Sequence[_Usual | _Other]:
+    try:
+        return items(raw, _Usual, "`artifacts`")
+    except Malformed:  # what stands there for a type that is not of the system may be of any shape
+        return items(raw, _Other, "`artifacts`")
+
+
+def _metadata(artifact: _Other) -> _Metadata | None:
+    if not artifact.metadata or bytes(memoryview(artifact.metadata)[:4]) == b"null":
+        return None
+    return decode(artifact.metadata, _Metadata, f"the metadata of `{artifact.name[:100]}`")
 
 
 def _kind_of(text: str) -> str:
@@ -180,8 +204,21 @@ def _entry(kind: str, name: str, version: str, text: str, paths: tuple[str, ...]
     )
 
 
-_CACHED_SIZE = 2000
-_cached = lru_cache(maxsize=16_384)(_entry)  # the lists of a release's images share nearly all of theirs
+_MADE_SIZE = 2000  # characters
+_MADE_COUNT = 16_384
+_made: dict[_Key, Listed] = {}  # the lists of a release's images share nearly all of theirs
+
+
+def _cached(key: _Key) -> Listed:
+    found = _made.get(key)
+    if found is None:
+        found = _entry(*key)
+        *texts, paths, known = key
+        if sum(map(len, texts)) + sum(map(len, paths)) + (known.size if known else 0) < _MADE_SIZE:
+            if len(_made) >= _MADE_COUNT:
+                _made.clear()
+            _made[key] = found
+    return found
 
 
 # ------------------------------------------------------------------------------------------------- CycloneDX

@@ -40,7 +40,8 @@ _PACKAGE_LIMIT = 250_000  # a hundred times what a desktop has
 
 def ecosystem_of(kind: str) -> str:
     """An ecosystem as package URLs call it: `pypi` for `python`, `golang` for `go-module`."""
-    return _ALIASES.get(kind.lower(), kind.lower())
+    lowered = kind.lower()
+    return _ALIASES.get(lowered, lowered)
 
 
 class Empty(Malformed):

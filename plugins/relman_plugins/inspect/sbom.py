@@ -20,6 +20,7 @@ from relman.model.contents import Capability, Contents, Unavailable
 from relman.model.oci import Descriptor, Digest, Platform, Transport
 from relman.plugin import ContentsContext, ImageUnderRead, Malformed, NotFound, RegistryReader, hookimpl
 
+from .buffers import STORE, Lent
 from .unpack import LIMIT, PACKED_LIMIT, unpack
 
 _SBOM = re.compile(r"spdx|cyclonedx|syft|sbom", re.IGNORECASE)
@@ -184,17 +185,29 @@ class SbomSource:
         Raises `NotFound`, `Malformed`, and of those `Empty` for a list without packages and `Foreign` for one that is
         about another image or for another architecture.
         """
-        from .formats import entries, subjects
-        from .listed import contents
-
         if layer.size > self._packed_limit:
             raise Malformed(f"it is {layer.size} bytes, more than the {self._packed_limit} that are read")
         try:
             digest = Digest(layer.digest)
         except ValueError as error:
             raise Malformed(f"its layer is not named by a digest: {error}") from error
+        with STORE.lent() as lent:
+            return self._read_blob(image, sbom, layer, digest, platform, lent)
+
+    def _read_blob(
+        self,
+        image: ImageUnderRead,
+        sbom: Attached,
+        layer: Layer,
+        digest: Digest,
+        platform: Platform | None,
+        lent: Lent,
+    ) -> Contents:
+        from .formats import entries, subjects
+        from .listed import contents
+
         with image.registry.open_blob(image.reference.repository, digest) as pieces:
-            content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit)
+            content = unpack(pieces, packed_limit=self._packed_limit, limit=self._limit, lent=lent)
         if _STATEMENT.search(layer.media_type):
             _refuse_other_subject(subjects(content), sbom.subject, image)
         found = contents(entries(content), self.name, self._ecosystems)

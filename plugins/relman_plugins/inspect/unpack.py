@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from relman.plugin import Malformed
+
+from .buffers import AVAILABLE, Buffer, Lent
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,55 +20,36 @@ LIMIT = 1024 * 1024 * 1024
 """The most bytes that one list may have once it is unpacked."""
 
 _STEP = 1024 * 1024
+_PART = 128 * 1024  # what is not taken of a part is copied each time: of a piece of 60 MB that would be gigabytes
 # What follows a member or a frame is copied when that ends: of many tiny ones each would copy the whole piece.
 _SHORT = 4096
 _MAGIC_LENGTH = 4
-_LARGE = 4 * 1024 * 1024
-_RESERVED = 64 * 1024 * 1024
-_HUGE_PAGES: int | None = getattr(mmap, "MADV_HUGEPAGE", None)
+_LARGE = 1024 * 1024
 
 
-def unpack(pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT) -> bytearray | memoryview:
+def unpack(
+    pieces: Iterable[bytes], *, packed_limit: int = PACKED_LIMIT, limit: int = LIMIT, lent: Lent | None = None
+) -> bytearray | memoryview:
     """The whole content of ``pieces``, decompressed where it is gzip (RFC 1952) or zstd (RFC 8878).
 
-    Raises `Malformed` where it is larger than a limit, cut or corrupt. Nothing beyond a limit is ever held.
+    What is large comes into what is ``lent``, if anything is. Raises `Malformed` where it is larger than a limit, cut
+    or corrupt. Nothing beyond a limit is ever held.
     """
-    small, large, size = bytearray(), None, 0
+    small, size = bytearray(), 0
+    large: Buffer | None = None
     for piece in decompressed(_bounded(pieces, packed_limit)):
         size += len(piece)
         if size > limit:
             raise Malformed(f"it is larger than {limit} bytes once it is unpacked")
+        if large is None and size > _LARGE and AVAILABLE:
+            large = lent.take() if lent else Buffer()
+            large.add(small)
+            small.clear()
         if large is not None:
             large.add(piece)
         else:
             small += piece
-            if size > _LARGE and _HUGE_PAGES is not None:
-                large, small = _Large(small, _HUGE_PAGES), bytearray()
     return small if large is None else large.view()
-
-
-class _Large:
-    """Bytes in memory of their own, in pages of 2 MiB (madvise(2)).
-
-    In pages of 4 KiB, getting fifty megabytes from the system takes longer than filling them.
-    """
-
-    def __init__(self, content: bytearray, huge_pages: int) -> None:
-        self._map = mmap.mmap(-1, _RESERVED, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not there before it is written
-        with suppress(OSError):  # a kernel without them
-            self._map.madvise(huge_pages)
-        self._size = 0
-        self.add(content)
-
-    def add(self, piece: bytes | bytearray) -> None:
-        end = self._size + len(piece)
-        while end > len(self._map):
-            self._map.resize(2 * len(self._map))
-        self._map[self._size : end] = piece
-        self._size = end
-
-    def view(self) -> memoryview:
-        return memoryview(self._map)[: self._size]
 
 
 def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
@@ -106,24 +86,26 @@ def _chain(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gunzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
+    from zlib_ng import zlib_ng  # imported where something is gzip: lists mostly are not
+
+    member = zlib_ng.decompressobj(wbits=31)
     try:
         for piece in pieces:
-            at, step = 0, len(piece)
+            at, step = 0, _PART
             while at < len(piece):
                 if member.eof:
                     at = _behind_zeros(piece, at)  # padding, which gzip(1) passes over, too
                     if at == len(piece):
                         break
-                    member, step = zlib.decompressobj(wbits=31), _SHORT
+                    member, step = zlib_ng.decompressobj(wbits=31), _SHORT
                 part = memoryview(piece)[at : at + step]
                 yield member.decompress(part, _STEP)
                 at += len(part) - len(member.unused_data if member.eof else member.unconsumed_tail)
-                step *= 2
+                step = min(2 * step, _PART)
         # What the last window still holds comes out in steps, too.
         while not member.eof and (rest := member.decompress(b"", _STEP)):
             yield rest
-    except zlib.error as error:
+    except zlib_ng.error as error:  # type: ignore[misc]  # a class, which its stub calls an instance
         raise Malformed(f"its gzip stream is corrupt: {error}") from error
     if not member.eof:
         raise Malformed("its gzip stream is cut: the end is missing")
@@ -140,14 +122,14 @@ def _unzstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
     frame = zstd.ZstdDecompressor()
     try:
         for piece in pieces:
-            at, step = 0, len(piece)
+            at, step = 0, _PART
             while at < len(piece) or not (frame.eof or frame.needs_input):
                 if frame.eof:
                     frame, step = zstd.ZstdDecompressor(), _SHORT
                 part = memoryview(piece)[at : at + step] if frame.needs_input else b""
                 yield frame.decompress(part, _STEP)
                 at += len(part) - (len(frame.unused_data) if frame.eof else 0)
-                step *= 2
+                step = min(2 * step, _PART)
     except zstd.ZstdError as error:
         raise Malformed(f"its zstd stream is corrupt: {error}") from error
     if not frame.eof:

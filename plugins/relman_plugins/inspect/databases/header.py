@@ -80,7 +80,10 @@ class Header:
         place = self._places.get(tag)
         if place is None:
             return None
-        _, start, _ = self._entry(tag, place, _TEXTS)
+        kind, offset, count = self._flat[place : place + 3]
+        start, size = self._start + offset, len(self._blob)
+        if kind not in _TEXTS or not 0 < count <= size - start:
+            self._entry(tag, place, _TEXTS)  # which says what is wrong
         end = self._blob.find(b"\0", start)
         if end < 0:
             raise Malformed(f"{_named(tag)} has no end")
@@ -111,7 +114,7 @@ class Header:
 
     def number(self, tag: Tag) -> int | None:
         """The first number of ``tag``; `None` where the header has no such tag."""
-        return next(iter(self.numbers(tag)), None)
+        return next(iter(self.numbers(tag)), None) if tag in self._places else None
 
     def _entry(self, tag: Tag, place: int, kinds: Container[int]) -> tuple[int, int, int]:
         """The type, where the values start, and how many there are."""

@@ -15,6 +15,7 @@ from relman.model.contents import (
     Obsolete,
     Package,
     PackageSet,
+    known_package,
 )
 from relman.model.versions import compare, normalise
 from relman.plugin import Malformed
@@ -39,6 +40,9 @@ _TEXT_LIMIT = 1024
 _CHANGELOG_LIMIT = 96 * 1024 * 1024  # bytes of text; RHEL, which trims nothing, has some 30 MiB
 _LESS, _GREATER, _EQUAL = 2, 4, 8  # RPMSENSE_*
 _RELATIONS = {_LESS: "<", _LESS | _EQUAL: "<=", _EQUAL: "=", _GREATER | _EQUAL: ">=", _GREATER: ">"}
+_TAGS = (Tag.VERSION, Tag.RELEASE, Tag.SOURCERPM, Tag.VENDOR, Tag.ARCH)
+_MADE_SIZE = 2000  # bytes
+_MADE_COUNT = 16_384
 _CONFIG = 1  # RPMFILE_CONFIG
 _NORMAL = 0  # RPMFILE_STATE_NORMAL: the others were replaced, left out, or are of another colour
 
@@ -58,6 +62,12 @@ def contents(blobs: Iterable[bytes], wants: frozenset[Capability], source: str) 
         except Malformed as error:
             raise Malformed(f"package {number}{f' (`{name}`)' if name else ''}: {error.message}") from error
     return gathered.contents(source)
+
+
+_Made = tuple[Package, tuple[str, str] | None]
+
+# By all that it is made of: the databases of a release's images share nearly all of theirs.
+_made: dict[tuple[str | bytes | int | None, ...], _Made] = {}
 
 
 class _Gathered:
@@ -80,14 +90,39 @@ class _Gathered:
 
     def add(self, name: str, header: Header) -> None:
         """Note one package."""
-        version, release = self.text(header, Tag.VERSION), self.text(header, Tag.RELEASE)
         if name == _KEY:
+            version, release = self.text(header, Tag.VERSION), self.text(header, Tag.RELEASE)
             self._keys.add(normalise("rpm", None, version, release))
             return
+        package, origin = self._package(name, header)
+        self._packages.append(package)
+        self._add_details(package, header)
+        if Capability.CHANGELOG in self._wants:
+            self._add_changelog(*(origin or (name, package.version)), header)
+        if Capability.FILES in self._wants:
+            self._add_files(header)
+
+    def _package(self, name: str, header: Header) -> _Made:
+        """The package, and its source's name and version."""
+        try:
+            key = (name, *[header.text(tag) for tag in _TAGS], header.number(Tag.EPOCH))
+        except Malformed:  # the first fault is the one to tell of, and these were not looked at in order
+            return self._new_package(name, header)
+        made = _made.get(key)
+        if made is None:
+            made = self._new_package(name, header)
+            if sum([len(part) for part in key if isinstance(part, bytes)]) < _MADE_SIZE:
+                if len(_made) >= _MADE_COUNT:
+                    _made.clear()
+                _made[key] = made
+        return made
+
+    def _new_package(self, name: str, header: Header) -> _Made:
+        version, release = self.text(header, Tag.VERSION), self.text(header, Tag.RELEASE)
         origin = self._source(header.text(Tag.SOURCERPM))
         vendor = header.text(Tag.VENDOR)
         arch = header.text(Tag.ARCH)
-        package = Package(
+        package = known_package(
             "rpm",
             name,
             self._checked(Tag.ARCH, arch) if arch else None,
@@ -95,12 +130,7 @@ class _Gathered:
             origin[0] if origin else None,
             (self._printable(vendor) or None) if vendor else None,
         )
-        self._packages.append(package)
-        self._add_details(package, header)
-        if Capability.CHANGELOG in self._wants:
-            self._add_changelog(*(origin or (name, package.version)), header)
-        if Capability.FILES in self._wants:
-            self._add_files(header)
+        return package, origin
 
     def contents(self, source: str) -> Contents:
         """All of it. What was asked for and is nowhere in the database is not claimed to be known."""
