@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -74,8 +73,7 @@ class _Manifest(msgspec.Struct):
 _MANIFEST = msgspec.json.Decoder(_Manifest)  # prepared here: msgspec crashes where two threads do that at once
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True):
     """An SBOM that refers to ``subject``: the layers that may hold it, the likeliest first."""
 
     descriptor: Descriptor
@@ -91,8 +89,7 @@ class Foreign(Malformed):
     """An SBOM that is about another image, or for another architecture."""
 
 
-@dataclass(frozen=True, slots=True)
-class SbomBlob:
+class SbomBlob(msgspec.Struct, frozen=True):
     """A blob that says it is an SBOM of an image; ``size`` in bytes. ``kind`` is what it is attached as."""
 
     digest: Digest
