@@ -198,7 +198,7 @@ class _Ahead(HTTPConnectionPool):
         with suppress(IndexError):
             while True:
                 made = self._opening.popleft().result()
-                if made is not None and made.is_connected:
+                if made is not None and _is_waiting(made):
                     return made
                 if made is not None:  # the server did not want to wait
                     made.close()
@@ -217,6 +217,22 @@ def _close(future: Future[_Plain | _Secure | None]) -> None:
     made = future.result()
     if made is not None:
         made.close()
+
+
+def _is_waiting(made: _Plain | _Secure) -> bool:
+    """Whether the server still waits for the first request.
+
+    urllib3 takes whatever can be read for an end; with TLS 1.3, it is tickets for the next time, unread until then.
+    """
+    if not isinstance(made, _Secure):
+        return made.is_connected
+    with socket.socket(fileno=os.dup(made.sock.fileno())) as beneath:
+        try:
+            return beneath.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 def _hang_up(opening: Opening) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from relman.errors import Malformed, Passing, Unequipped
 from relman.http import Client, Retry
 from relman.opening import opening
 from tests.servers import Asked, Reply, Scripted, free_port
+from tests.standins.certificates import certified
 
 QUICK = Retry(wait_initial=0.001, wait_max=0.002, wait_jitter=0)
 PATIENCE = 10
@@ -27,12 +30,17 @@ PATIENCE = 10
 class Counted:
     """A server that counts its connections, and lets ``held`` requests come together before it answers any."""
 
-    def __init__(self, held: int = 1, reply: Callable[[Asked], Reply] = lambda _: Reply(200, {}, b"fine")) -> None:
+    def __init__(
+        self,
+        held: int = 1,
+        reply: Callable[[Asked], Reply] = lambda _: Reply(200, {}, b"fine"),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.connections = 0
         self._reply = reply
         self._together = threading.Barrier(held)
         self._changed = threading.Condition()
-        self.server = Scripted(self._answer)
+        self.server = Scripted(self._answer, tls=tls)
         self.server.on_connection = self._connected
         self.url = self.server.url
 
@@ -87,6 +95,34 @@ def test_who_opened_connections_before_there_was_a_client_hands_them_over(client
 
         assert at_once(client, counted.url, 2) == [b"fine"] * 2
         assert counted.connections == 3  # the third was not wanted, and is closed
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_connections_with_tls_are_opened_ahead_too(tmp_path: Path, handed_over: bool) -> None:
+    known = certified(tmp_path)
+    with Counted(held=3, tls=known.server()) as counted, Client(timeout=5, verify=known.client()) as client:
+        client.open_ahead(counted.url, 3, opening(counted.url, 3) if handed_over else ())
+        counted.wait_for(3)
+
+        assert at_once(client, counted.url, 3) == [b"fine"] * 3
+        assert counted.connections == 3
+
+
+def test_a_server_that_ended_tls_while_it_waited_is_connected_to_anew(tmp_path: Path) -> None:
+    known = certified(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener, Client(timeout=5, verify=known.client()) as client:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        client.open_ahead(url, 1)
+        known.server().wrap_socket(listener.accept()[0], server_side=True).close()
+
+        def answer() -> None:
+            with known.server().wrap_socket(listener.accept()[0], server_side=True) as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
+
+        threading.Thread(target=answer, daemon=True).start()
+
+        assert client.request("GET", f"{url}/x").content == b"fine"
 
 
 def test_an_opening_that_fails_is_missed_by_nobody(client: Client) -> None:
