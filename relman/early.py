@@ -102,7 +102,7 @@ def _named(text: str) -> Named | None:
     host, _, path = prefix.removeprefix("docker://").strip("/").partition("/")
     if not _HOST.fullmatch(host) or urlsplit(f"//{host}").port == 0:  # a `ValueError` where that is none
         return None
-    names = [table.get("repository", table.get("name")) for table in variants if isinstance(table, dict)]
+    names = [one.get("repository", one.get("name")) for one in variants if isinstance(one, dict)]
     repositories = tuple(f"{path}/{name}".strip("/") for name in names if isinstance(name, str))
     return Named(host, frozenset(name for name in insecure if isinstance(name, str)), repositories)
 
