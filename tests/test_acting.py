@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -771,9 +771,13 @@ def test_of_several_failures_at_once_the_first_in_the_plan_decides_the_exit_code
     assert isinstance(run(MANY, Remembering(), world, Together()).stopped, GateClosed)
 
 
+def _interrupt() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # it wakes who waits, as Ctrl-C does
+
+
 def test_an_interruption_ends_it_at_once_and_nothing_is_noted_after_it() -> None:
     session, let_go, ended = Remembering(), threading.Event(), threading.Semaphore(0)
-    barrier = threading.Barrier(WORKERS, action=_thread.interrupt_main, timeout=10)
+    barrier = threading.Barrier(WORKERS, action=_interrupt, timeout=10)
 
     def hangs(world: World, action: Action) -> Receipt:
         try:
