@@ -103,7 +103,7 @@ def _reason(error: BaseException) -> str:
         missing = f", of {got + error.expected}" if error.expected else ""
         return f"its body was cut off after {got} bytes{missing}"
     if isinstance(error, BadStatusLine | UnknownProtocol) and not isinstance(error, RemoteDisconnected):
-        return f"it does not answer in HTTP: {str(error)[:100]}"
+        return f"it does not answer in HTTP: {str(error).strip()[:100]}"
     return str(error) or type(error).__name__
 
 
