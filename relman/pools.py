@@ -15,6 +15,7 @@ import warnings
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -189,9 +190,25 @@ def proxy_of(url: str) -> str | None:
 
     parts, named = urlsplit(url), getproxies()
     found = named.get(parts.scheme) or named.get("all")
-    if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if (
+        not found
+        or proxy_bypass(parts.netloc.rpartition("@")[2])
+        or _excepted(parts.hostname or "", named.get("no", ""))
+    ):
         return None
     return found if "://" in found else f"http://{found}"
+
+
+def _excepted(host: str, exceptions: str) -> bool:
+    """Whether `no_proxy` names ``host`` in a way that Python does not know: `*.example.org`, or a network."""
+    for one in exceptions.split(","):
+        entry = one.strip().lower()
+        if entry.startswith("*.") and host.endswith(entry[1:]):
+            return True
+        with suppress(ValueError):  # names of hosts, of which most are
+            if "/" in entry and ip_address(host) in ip_network(entry, strict=False):
+                return True
+    return False
 
 
 def by_proxy(proxy: str, options: Mapping[str, Any]) -> urllib3.PoolManager:
