@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """`--version` and the first page of `--help` at once; all else by the command line, and what it waits for early."""
-    if not _answered(sys.argv[1:]):
+    if _answered(sys.argv[1:]):
+        return
+    try:
+        _stop_by_itself()
         from relman.early import begin
 
         begin(sys.argv[1:])
         from relman.cli import main as command_line
+    except KeyboardInterrupt:  # the command line, which says so in the same words, is not there yet
+        sys.stderr.write("interrupted; safe to run again\n")
+        sys.stderr.flush()
+        os._exit(130)
+    command_line()
 
-        command_line()
+
+def _stop_by_itself() -> None:
+    """Stop as for Ctrl-C where somebody wants this process to end."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _answered(arguments: list[str]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
-from urllib.parse import SplitResult, urljoin, urlsplit
+from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected, UnknownProtocol
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 from urllib3.exceptions import TimeoutError as TookTooLong
@@ -17,6 +17,10 @@ from relman.redaction import redact
 
 _PUBLIC = frozenset({"accept", "accept-encoding", "content-length", "content-type", "range", "user-agent"})
 """What may be said to a host that a redirect leads to: credentials come in headers of any name."""
+
+
+_AS_THEY_ARE = "!#$%&'()*+,-./:;=?@[\\]^_|~"
+"""What stays as it is in a path or query: also `%`, since a signature may be of the very bytes."""
 
 
 class Untrusted(RelmanError):
@@ -52,6 +56,18 @@ def joined(base: str, address: str, whose: str) -> str:
     return url
 
 
+def target_of(url: str) -> str:
+    """What to ask a host for, with nothing changed that may be sent as it is. Raises `ValueError` for what may not.
+
+    urllib3 would write escapes in capitals, which signed addresses do not survive.
+    """
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+        raise ValueError("there is a control character in it")
+    parts = urlsplit(url)
+    path, query = quote(parts.path, safe=_AS_THEY_ARE), quote(parts.query, safe=_AS_THEY_ARE + "`{}")
+    return f"{path or '/'}?{query}" if query else path or "/"
+
+
 @contextmanager
 def translated(url: str, timeout: float, sent: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """What urllib3 raises, in terms of what matters: was it ``sent``, and is it the certificate?
@@ -67,15 +83,27 @@ def translated(url: str, timeout: float, sent: Callable[[], bool] = lambda: True
 
 
 def _broken(url: str, timeout: float, error: Exception, sent: bool) -> Broken:
-    if isinstance(error, TookTooLong) and not isinstance(error, NewConnectionError):
+    first = _first(error)
+    late = isinstance(error, TookTooLong) and not isinstance(error, NewConnectionError)
+    if late or (isinstance(first, TimeoutError) and first.errno is None):  # one of the system has a number
         return Broken(url, f"no {'answer' if sent else 'connection'} within {timeout:g} s", sent=sent)
-    return Broken(url, _reason(error), sent=sent, tls=not sent and tls_cause(error) is not None)
+    return Broken(url, _reason(first), sent=sent, tls=not sent and tls_cause(error) is not None)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong at first: urllib3 wraps it in classes of its own."""
+    while inner := error.__cause__ or next((part for part in error.args if isinstance(part, BaseException)), None):
+        error = inner
+    return error
 
 
 def _reason(error: BaseException) -> str:
-    """The words of what went wrong at first: urllib3 wraps them in names of classes."""
-    while inner := error.__cause__ or next((part for part in error.args if isinstance(part, BaseException)), None):
-        error = inner
+    if isinstance(error, IncompleteRead):
+        got = error.partial if isinstance(error.partial, int) else len(error.partial)  # urllib3 counts
+        missing = f", of {got + error.expected}" if error.expected else ""
+        return f"its body was cut off after {got} bytes{missing}"
+    if isinstance(error, BadStatusLine | UnknownProtocol) and not isinstance(error, RemoteDisconnected):
+        return f"it does not answer in HTTP: {str(error).strip()[:100]}"
     return str(error) or type(error).__name__
 
 

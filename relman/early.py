@@ -80,10 +80,10 @@ def _named_for(arguments: Sequence[str]) -> Named | None:
     # With `--verbose` each request is shown, and that begins when the options are read.
     if any(_has(arguments, option) for option in ("--help", "--verbose", "--config")) or _has_short(arguments, "hv"):
         return None
-    file = find(Path.cwd())
     try:
+        file = find(Path.cwd())
         return _named(file.read_text(encoding="utf-8")) if file else None
-    except (OSError, ValueError):  # what is no TOML, too
+    except (OSError, ValueError, RecursionError):  # what is no TOML, too
         return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 _SECONDS = 10.0
@@ -20,20 +20,30 @@ Opening = Future[socket.socket | None]
 def opening(url: str, count: int) -> tuple[Opening, ...]:
     """So many TCP connections to where ``url`` leads, under way from now on, all in one thread of their own."""
     begun = tuple(Opening() for _ in range(count))
-    if begun:
-        threading.Thread(target=_open, args=(url, begun), daemon=True).start()
+    try:
+        if begun:
+            threading.Thread(target=_open, args=(url, begun), daemon=True).start()
+    except RuntimeError:  # no more threads
+        _hand_over(begun, [])
     return begun
 
 
 def _open(url: str, begun: tuple[Opening, ...]) -> None:
     made: list[socket.socket] = []
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    with suppress(OSError, UnicodeError):
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         for family, kind, protocol, _, place in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM):
             made = _connected([socket.socket(family, kind, protocol) for _ in begun], place)
             if made:
                 break
+    except Exception:  # noqa: BLE001  S110  whoever asks next will meet the same, and say so
+        pass
+    finally:
+        _hand_over(begun, made)
+
+
+def _hand_over(begun: tuple[Opening, ...], made: list[socket.socket]) -> None:
     for number, one in enumerate(begun):
         one.set_result(made[number] if number < len(made) else None)
 
@@ -44,7 +54,9 @@ def _connected(sockets: Iterable[socket.socket], place: object) -> list[socket.s
     for one in sockets:
         one.setblocking(False)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.connect_ex(place)  # type: ignore[arg-type]  # an address of whatever family
+        if one.connect_ex(place) not in (0, errno.EINPROGRESS):  # type: ignore[arg-type]  # of whatever family
+            one.close()  # no way there, which is all that will be said of it
+            continue
         poll.register(one, select.POLLOUT)
         waiting[one.fileno()] = one
     made = []

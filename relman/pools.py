@@ -6,40 +6,32 @@ are opened while there is still something else to wait for.
 
 from __future__ import annotations
 
-import http.client
-import io
 import logging
-import os
-import platform
 import re
-import socket
 import ssl
 import threading
+import time
 import warnings
-from collections import deque
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from functools import partial
-from itertools import zip_longest
-from pathlib import Path
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout, make_headers
+from urllib3.util import Timeout
 
 from relman.addresses import is_direct
-from relman.connections import Broken, translated
+from relman.connections import Broken, target_of, translated
 from relman.curl import shown
 from relman.deadline import Told
-from relman.errors import Unequipped
+from relman.errors import Malformed, Unequipped
 from relman.opening import Opening
+from relman.pooled import Ahead, Exchange, PlainPool, SecurePool, asking
+from relman.trust import trusted
 
 # It warns of connections that it closes, and of nothing that relman does not say itself.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -48,205 +40,14 @@ _KEPT = 64
 """Connections to one host that are kept for the next request."""
 _PIECE = 256 * 1024
 """How much of a body is taken at once, in bytes: more than the network has ready, small enough to stay in caches."""
+_SENT = 64 * 1024
+"""How much of a body is sent at once, in bytes: for as long as a wait for the network may take, not all of it."""
 _DRAINED = 16 * 1024
 """What is left of an answer is read, rather than its connection closed, up to so many bytes."""
+_DRAINING = 0.1
+"""And for so many seconds: as long as a new connection takes."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BROKEN_OFF = frozenset("\r\n\0")
-# Where distributions keep the certificates that they trust, for a Python whose OpenSSL was built for another place.
-_BUNDLES = (
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-
-
-class _Exchange(msgspec.Struct):
-    """One request, as far as connections know of it: whether one is being opened, and who wants to be told."""
-
-    told: Told | None
-    connecting: bool = False
-
-
-_current: ContextVar[_Exchange | None] = ContextVar("_current", default=None)
-
-
-class _Lines:
-    """What an answer's head is read from; ``last`` is the line that was read last."""
-
-    def __init__(self, file: io.BufferedIOBase) -> None:
-        self._file = file
-        self.last = b""
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self._file.readline(limit)
-        return self.last
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """Refuses an answer whose head was cut off: http.client takes it for a whole one, without a body."""
-
-    def begin(self) -> None:
-        file: Any = self.fp
-        lines: Any = _Lines(file)
-        self.fp = lines
-        try:
-            super().begin()
-        finally:
-            self.fp = file if self.fp is lines else cast(Any, None)
-        if lines.last not in (b"\r\n", b"\n"):
-            self.close()
-            raise http.client.IncompleteRead(lines.last)
-
-
-class _Plain(HTTPConnection):
-    """HTTP. It tells the request for which it is opened; ``given`` is a connection that somebody else opened."""
-
-    response_class = _Answer
-    given: socket.socket | None = None
-
-    def connect(self) -> None:
-        with _connecting():
-            super().connect()
-
-    def _new_conn(self) -> socket.socket:
-        return _given(self) or _told_of(super()._new_conn())
-
-
-class _Secure(HTTPSConnection):
-    """HTTPS, the same."""
-
-    response_class = _Answer
-    given: socket.socket | None = None
-
-    def connect(self) -> None:
-        with _connecting():
-            super().connect()
-
-    def _new_conn(self) -> socket.socket:
-        return _given(self) or _told_of(super()._new_conn())
-
-
-def _given(connection: _Plain | _Secure) -> socket.socket | None:
-    given, connection.given = connection.given, None
-    if given is not None:
-        given.settimeout(connection.timeout)
-    return given
-
-
-@contextmanager
-def _connecting() -> Iterator[None]:
-    exchange = _current.get() or _Exchange(None)
-    exchange.connecting = True
-    yield
-    exchange.connecting = False  # whatever was raised before was raised on the way
-
-
-def _told_of(made: socket.socket) -> socket.socket:
-    exchange = _current.get()
-    if exchange is not None and exchange.told is not None:
-        exchange.told(made)
-    return made
-
-
-class _Ahead(HTTPConnectionPool):
-    """A pool of one host's connections, some of which are opened before anybody asks for them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._opening: deque[Future[_Plain | _Secure | None]] = deque()
-        self._counting = threading.Lock()
-        self.opened = 0
-
-    def open_ahead(self, count: int, begun: Sequence[Opening]) -> None:
-        """Open connections until so many were, each in a thread of its own, or go on with those that are ``begun``.
-
-        One that fails is as if it had not been tried.
-        """
-        with self._counting:
-            wanted: list[Future[_Plain | _Secure | None]] = [Future() for _ in range(count - self.opened)]
-            self._opening.extend(wanted)
-            self.opened += len(wanted)
-        for future, opening in zip_longest(wanted, begun):
-            if future is None:
-                opening.add_done_callback(_hang_up)
-            elif opening is None or self.scheme == "https":  # TLS has more to say and to wait for
-                threading.Thread(target=self._open, args=(future, opening), daemon=True).start()
-            else:
-                opening.add_done_callback(partial(self._open, future))
-
-    def _open(self, future: Future[_Plain | _Secure | None], opening: Opening | None) -> None:
-        given = opening.result() if opening else None
-        if opening and not given:
-            future.set_result(None)
-            return
-        made = self._closed()
-        made.given = given
-        try:
-            made.connect()
-        except (HTTPError, OSError):  # whoever asks next will meet the same, and say so
-            future.set_result(None)
-        else:
-            future.set_result(made)
-
-    def _closed(self) -> _Plain | _Secure:
-        return cast("_Plain | _Secure", super()._new_conn())
-
-    def _new_conn(self) -> HTTPConnection:
-        with suppress(IndexError):
-            while True:
-                made = self._opening.popleft().result()
-                if made is not None and _is_waiting(made):
-                    return made
-                if made is not None:  # the server did not want to wait
-                    made.close()
-        with self._counting:
-            self.opened += 1
-        return self._closed()
-
-    def close(self) -> None:
-        """Close what is not in use, also what nobody has asked for yet."""
-        super().close()
-        while self._opening:
-            self._opening.popleft().add_done_callback(_close)
-
-
-def _close(future: Future[_Plain | _Secure | None]) -> None:
-    made = future.result()
-    if made is not None:
-        made.close()
-
-
-def _is_waiting(made: _Plain | _Secure) -> bool:
-    """Whether the server still waits for the first request.
-
-    urllib3 takes whatever can be read for an end; with TLS 1.3, it is tickets for the next time, unread until then.
-    """
-    if not isinstance(made, _Secure):
-        return made.is_connected
-    with socket.socket(fileno=os.dup(made.sock.fileno())) as beneath:
-        try:
-            return beneath.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-
-
-def _hang_up(opening: Opening) -> None:
-    given = opening.result()
-    if given is not None:
-        given.close()
-
-
-class _PlainPool(_Ahead):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(_Ahead, HTTPSConnectionPool):  # type: ignore[misc]  # urllib3 names a type that says less there
-    ConnectionCls = _Secure
 
 
 class Response(msgspec.Struct):
@@ -277,11 +78,14 @@ class Response(msgspec.Struct):
 
     def finish(self) -> None:
         """Leave the connection to the next request, where that takes no longer than a new one would."""
-        size = self.headers.get("content-length", "")
-        if size.isascii() and size.isdigit() and int(size) <= _DRAINED:
+        size, connection = self.headers.get("content-length", ""), getattr(self.raw, "connection", None)
+        if size.isascii() and size.isdigit() and int(size) <= _DRAINED and connection and connection.sock:
+            connection.sock.settimeout(_DRAINING)
+            end = time.monotonic() + _DRAINING
             with suppress(Broken):
                 for _ in self.pieces():
-                    pass
+                    if time.monotonic() > end:
+                        break
         self.close()
 
     def close(self) -> None:
@@ -316,42 +120,39 @@ class Pools(msgspec.Struct):
         ``kept`` connections may have gone stale, which nothing that writes once should meet. ``told`` hears of the
         connection when it is opened. Raises `Broken`, and `Malformed` for what cannot be sent.
         """
-        manager = self._manager(url, kept=kept)
-        exchange = _Exchange(told)
-        token = _current.set(exchange)
+        exchange = Exchange(None, wait, told)
         try:
-            with translated(url, wait, lambda: not exchange.connecting):
-                for name, value in headers.items():  # http.client lets lines go on that begin with a space
-                    if not _BROKEN_OFF.isdisjoint(value):
-                        raise ValueError(f"the header `{name}` has a line break in its value")
-                raw = manager.urlopen(
+            with translated(url, wait, lambda: not exchange.connecting), asking(exchange):
+                exchange.target = target_of(url)
+                raw = self._manager(url, kept=kept).urlopen(
                     method,
                     url,
                     redirect=False,
-                    headers=dict(headers),
-                    body=content,
+                    headers=_headers(url, headers, content),
+                    body=_in_pieces(url, headers, content),
                     timeout=Timeout(connect=wait, read=wait),
                     retries=False,
                     preload_content=False,
                     decode_content=False,
                 )
-        finally:
-            _current.reset(token)
+        except _Inside as inside:
+            raise inside.error from inside.error.__cause__
         return Response(url, raw, wait)
 
     def open_ahead(self, url: str, count: int, begun: Sequence[Opening] = ()) -> None:
         """Begin to open connections to where ``url`` leads, until so many were; those ``begun`` are of these."""
         direct = proxy_of(url) is None
-        self._pool(url).open_ahead(count if direct else 0, begun)
+        with suppress(HTTPError, ValueError):  # whoever asks there will meet the same, and say so
+            self._pool(url).open_ahead(count if direct else 0, begun)
 
     def opened(self, url: str) -> int:
         """How many connections were opened to where ``url`` leads."""
         return self._pool(url).opened if proxy_of(url) is None else 0
 
-    def _pool(self, url: str) -> _Ahead:
+    def _pool(self, url: str) -> Ahead:
         with self.lock:
             manager = self._shared(url, None)
-        return cast(_Ahead, manager.connection_from_url(url))
+        return cast(Ahead, manager.connection_from_url(url))
 
     def close(self) -> None:
         """Close them all."""
@@ -366,14 +167,14 @@ class Pools(msgspec.Struct):
             return self._shared(url, proxy) if kept else self._new(url, proxy)
 
     def _shared(self, url: str, proxy: str | None) -> urllib3.PoolManager:
-        key = (url.startswith("https:"), proxy)
+        key = (urlsplit(url).scheme == "https", proxy)
         if key not in self.made:
             self.made[key] = self._new(url, proxy)
         return self.made[key]
 
     def _new(self, url: str, proxy: str | None) -> urllib3.PoolManager:
         options: dict[str, Any] = {"num_pools": _KEPT, "maxsize": _KEPT, "timeout": Timeout(self.wait)}
-        if url.startswith("https:") or (proxy or "").startswith("https:"):
+        if "https" in (urlsplit(url).scheme, urlsplit(proxy or "").scheme):
             self.verify = self.verify or trusted()
             options["ssl_context"] = self.verify
         if proxy is not None:
@@ -389,51 +190,114 @@ def proxy_of(url: str) -> str | None:
 
     parts, named = urlsplit(url), getproxies()
     found = named.get(parts.scheme) or named.get("all")
-    if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if (
+        not found
+        or proxy_bypass(parts.netloc.rpartition("@")[2])
+        or _excepted(parts.hostname or "", named.get("no", ""))
+    ):
         return None
     return found if "://" in found else f"http://{found}"
 
 
+def _excepted(host: str, exceptions: str) -> bool:
+    """Whether `no_proxy` names ``host`` in a way that Python does not know: `*.example.org`, or a network."""
+    for one in exceptions.split(","):
+        entry = one.strip().lower()
+        if entry.startswith("*.") and host.endswith(entry[1:]):
+            return True
+        with suppress(ValueError):  # names of hosts, of which most are
+            if "/" in entry and ip_address(host) in ip_network(entry, strict=False):
+                return True
+    return False
+
+
 def by_proxy(proxy: str, options: Mapping[str, Any]) -> urllib3.PoolManager:
     """What speaks by ``proxy``, whose address may hold a user and a password."""
-    parts = urlsplit(proxy)
-    if parts.scheme.startswith("socks"):
-        try:
-            with warnings.catch_warnings(action="ignore"):  # of what is said below
-                from urllib3.contrib.socks import SOCKSProxyManager
-        except ImportError:
-            raise Unequipped(
-                f"the proxy `{shown(proxy)}` speaks SOCKS, and PySocks is not installed",
-                hint="install it beside relman (`pip install PySocks`), or name an HTTP proxy",
-            ) from None
-        return SOCKSProxyManager(proxy, **options)
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    return _own(urllib3.ProxyManager(proxy, proxy_headers=make_headers(proxy_basic_auth=login), **options))
+    try:
+        parts = urlsplit(proxy)
+        if parts.scheme.startswith("socks"):
+            return _by_socks(proxy, options)
+        headers = {"Proxy-Authorization": login} if (login := _basic(parts)) else None
+        return _own(urllib3.ProxyManager(proxy, proxy_headers=headers, **options))
+    except (HTTPError, ValueError):  # without the cause: its message may quote the password
+        raise Unequipped(
+            f"the environment names `{shown(proxy)}` as a proxy, which is no address of one",
+            hint="`https_proxy`, `http_proxy` and `all_proxy` take `http://HOST:PORT`; percent-encode what is special",
+        ) from None
+
+
+def _by_socks(proxy: str, options: Mapping[str, Any]) -> urllib3.PoolManager:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is said below
+            from urllib3.contrib.socks import SOCKSProxyManager
+    except ImportError:
+        raise Unequipped(
+            f"the proxy `{shown(proxy)}` speaks SOCKS, and PySocks is not installed",
+            hint="install it beside relman (`pip install PySocks`), or name an HTTP proxy",
+        ) from None
+    return SOCKSProxyManager(proxy, **options)
 
 
 def _own(manager: urllib3.PoolManager) -> urllib3.PoolManager:
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return manager
 
 
-def trusted() -> ssl.SSLContext:
-    """The certificates that this system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others."""
-    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    if platform.system() in ("Darwin", "Windows") and not named:
-        import truststore
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_default_verify_paths()
-    if not named and not _has_certificates(ssl.get_default_verify_paths()):
-        context.load_verify_locations(next(filter(os.path.isfile, _BUNDLES), None))
-    return context
+def _basic(parts: SplitResult) -> str | None:
+    """The value of an Authorization header for the user and password in an address."""
+    if not parts.username and not parts.password:
+        return None
+    return "Basic " + b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
 
 
-def _has_certificates(paths: ssl.DefaultVerifyPaths) -> bool:
-    """Whether there is anything where this Python's OpenSSL looks: one file, or files named by their hashes."""
-    if paths.cafile:
-        return True
-    return paths.capath is not None and any(
-        re.fullmatch(r"[0-9a-f]{8}\.\d", file.name) for file in Path(paths.capath).iterdir()
-    )
+def _headers(url: str, headers: Mapping[str, str], content: bytes | Iterable[bytes] | None) -> dict[str, str]:
+    """Those to send. Raises `ValueError` for what would not arrive as one header."""
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"`{name}` is no name of a header")
+        if not _BROKEN_OFF.isdisjoint(value):  # http.client lets lines go on that begin with a space
+            raise ValueError(f"the header `{name}` has a line break in its value")
+    found = dict(headers)
+    if login := _basic(urlsplit(url)):
+        found = {name: value for name, value in found.items() if name.lower() != "authorization"}
+        found["Authorization"] = login
+    if isinstance(content, bytes) and "content-length" not in map(str.lower, found):
+        found["Content-Length"] = str(len(content))
+    return found
+
+
+class _Inside(Exception):
+    """What the maker of a body raised: that is not about the connection, even where it is an `OSError`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _in_pieces(url: str, headers: Mapping[str, str], content: bytes | Iterable[bytes] | None) -> Iterable[bytes] | None:
+    """A body so that each piece has its own time, and that ends where its Content-Length says."""
+    if content is None:
+        return None
+    if isinstance(content, bytes):
+        return _cut(content)
+    promised = next((int(value) for name, value in headers.items() if name.lower() == "content-length"), None)
+    return _whole(url, content, promised)
+
+
+def _cut(content: bytes) -> Iterator[bytes]:
+    return (content[start : start + _SENT] for start in range(0, len(content), _SENT))
+
+
+def _whole(url: str, content: Iterable[bytes], promised: int | None) -> Iterator[bytes]:
+    size = 0
+    try:
+        for piece in content:
+            size += len(piece)
+            if promised is not None and size > promised:
+                break
+            yield from _cut(piece)
+        if promised not in (None, size):
+            how = "more" if size > promised else "less"
+            raise Malformed(f"what is sent to `{shown(url)}` has {how} than the {promised} bytes that were promised")
+    except Exception as error:
+        raise _Inside(error) from error

@@ -268,11 +268,62 @@ def test_a_body_comes_whole_in_whatever_pieces_it_was_sent(parts: list[bytes], c
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5_000 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 4, 5\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n",
+        *(b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nhalf" % size for size in (b"", b"-4", b"+4", b"0x4", b"\xb2")),
+        *(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 9\r\n\r\nhalf" % no for no in (b"X", b" X: y", b"X : y", b": y")),
+        b"HTTP/1.1 200 OK\r\nX: y\rZ: z\r\nContent-Length: 4\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nX: y\0z\r\nContent-Length: 4\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\nhalf",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100,
+        b"HTTP/2 200\r\nContent-Length: 4\r\n\r\nhalf",
         b"",
     ],
 )
 def test_an_answer_that_is_cut_or_none_is_a_passing_failure(client: Client, raw: bytes) -> None:
     with sending(raw) as url, pytest.raises(Passing, match=r"did not answer GET .* in whole"):
+        client.request("GET", url)
+
+
+INTERIM = b"HTTP/1.1 %d Wait\r\nLink: </x>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("codes", [(100,), (103,), (102, 100, 103)])
+def test_what_announces_an_answer_is_not_taken_for_it(client: Client, codes: tuple[int, ...]) -> None:
+    raw = b"".join(INTERIM % code for code in codes) + b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\nfine"
+    with sending(raw) as url:
+        for answer in (client.request("GET", url), client.send("POST", url, content=b"1")):
+            assert (answer.status, answer.content, "link" in answer.headers) == (201, b"fine", False)
+
+
+def test_a_length_that_is_said_twice_or_on_two_lines_ends_the_body(client: Client) -> None:
+    for length in (b"4, 4", b"4\r\nContent-Length: 4", b"\r\n 4"):
+        with sending(b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nfine and more" % length) as url:
+            assert client.request("GET", url).content == b"fine"
+
+
+def test_headers_of_one_name_are_joined_and_those_in_utf_8_read_so(client: Client) -> None:
+    said = "X-A: 1\r\nX-A: 2\r\nLocation: /café\r\nX-B: ".encode() + b"caf\xe9\r\nContent-Length: 0\r\n\r\n"
+    with sending(b"HTTP/1.1 200 OK\r\n" + said) as url:
+        headers = client.request("GET", url).headers
+
+    assert [headers[name] for name in ("x-a", "LOCATION", "X-B")] == ["1, 2", "/café", "café"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "its body was cut off after 4 bytes, of 10"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "its head was cut off"),
+        (b"nonsense\r\n\r\n", "it does not answer in HTTP: nonsense"),
+        (b"HTTP/1.1 200 OK\r\nX\r\n\r\n", "a line of its head is no header"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said_in_words(client: Client, raw: bytes, reason: str) -> None:
+    with sending(raw) as url, pytest.raises(Passing, match=f"in whole: {reason}"):
         client.request("GET", url)
 
 
@@ -298,6 +349,12 @@ def test_a_header_that_is_none_is_not_sent(client: Client, value: str) -> None:
         ({"all_proxy": "http://p:1", "no_proxy": ".io"}, "https://ghcr.io/v2/", None),
         ({"all_proxy": "http://p:1", "no_proxy": "*"}, "https://ghcr.io/v2/", None),
         ({"all_proxy": "http://p:1", "no_proxy": "other.io"}, "https://ghcr.io/v2/", "http://p:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "x, *.IO"}, "https://ghcr.io/v2/", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "*.ghcr.io"}, "https://ghcr.io/v2/", "http://p:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, "http://10.1.2.3:5000/v2/", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "fd00::/8"}, "http://[fd00::1]:5000/v2/", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, "http://11.1.2.3/v2/", "http://p:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, "https://ghcr.io/v2/", "http://p:1"),
         ({"all_proxy": "http://p:1"}, "http://127.0.0.1:5000/v2/", None),
         ({"all_proxy": "http://p:1"}, "http://localhost:5000/v2/", None),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import string
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from relman.model.streams import Place, Stream, TagPattern, Variant, Version
 from relman.registry.look import look_at
 from relman.registry.remembering import Remembering
 from relman.testing import MemoryRegistry, put_image
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.tags import TagBook, in_background, in_parallel, together
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 TODAY = dt.date(2026, 7, 6)
@@ -371,3 +372,42 @@ def test_one_failure_among_many_questions_is_the_answer() -> None:
 
     with pytest.raises(ValueError, match="three"):
         in_parallel(ask, range(6))
+
+
+def test_questions_inside_of_questions_are_each_asked_once_and_wait_for_no_thread() -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    def ask(outer: int, inner: int) -> tuple[int, int]:
+        def one(number: int) -> int:
+            asked.append((outer, inner, number))
+            return number
+
+        return together(lambda: one(0), lambda: one(1))
+
+    found = in_parallel(lambda outer: in_parallel(lambda inner: ask(outer, inner), range(8)), range(30))
+
+    assert found == (((0, 1),) * 8,) * 30
+    assert len(asked) == len(set(asked)) == 30 * 8 * 2
+
+
+def test_what_was_begun_in_the_background_waits_for_nobody_who_waits_for_it() -> None:
+    everybody = threading.Barrier(24)
+
+    def ask(number: int) -> int:
+        everybody.wait(10)  # threads of the shared pool, and as many as there are of a call's own
+        return sum(in_parallel(lambda _: in_background(lambda: number)(), range(8)))
+
+    found: list[int] = []
+    asking = threading.Thread(target=lambda: found.extend(in_parallel(ask, range(24))), daemon=True)
+    asking.start()
+    asking.join(20)
+
+    assert found == [8 * number for number in range(24)]
+
+
+def test_what_was_begun_in_the_background_fails_for_everybody_who_asks_as_it_did() -> None:
+    answer = in_background(lambda: 1 // 0)
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            answer()

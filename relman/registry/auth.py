@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -19,12 +21,13 @@ import msgspec
 from relman.addresses import is_plain
 from relman.connections import web_address
 from relman.curl import shown
-from relman.errors import Malformed, Passing, Unequipped
+from relman.errors import Malformed, Passing, RelmanError, Unequipped
 from relman.http import Answer, Client, Repeat
 from relman.redaction import register
 from relman.registry.credentials import Credentials, CredentialStore
 
 Scopes = tuple[str, ...]
+log = logging.getLogger(__name__)
 
 _CHALLENGE_LIMIT = 8192
 _DEFAULT_SECONDS = 60.0
@@ -65,6 +68,11 @@ def _challenge(answer: Answer) -> Challenge | None:
 class _Token(msgspec.Struct, frozen=True):
     value: str
     until: float
+
+
+class _Failed(NamedTuple):
+    error: RelmanError
+    once: bool
 
 
 def granted_by(authorization: str | None) -> Mapping[str, tuple[str, ...]] | None:
@@ -110,9 +118,11 @@ class Authorizer:
         self._clock = clock
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
+        self._heard: Challenge | None = None
         self._wanted: dict[Scopes, Scopes] = {}
         self._tokens: dict[Scopes, _Token] = {}
         self._fetching: dict[Scopes, threading.Lock] = {}
+        self._failed: dict[Scopes, _Failed] = {}
 
     def header(self, scopes: Scopes) -> str | None:
         """The value of Authorization for these scopes; `None` as long as the registry has not asked for any.
@@ -121,18 +131,45 @@ class Authorizer:
         """
         challenge = self._challenge
         if challenge is None:
-            return None
+            return self._as_heard(scopes)
         if challenge.scheme == "basic":
             found = self._credentials(scopes)
             if found is None or not found.username:
                 raise self.refused("wants a login, and there is none", scopes)
             return found.basic
+        return self._bearer(challenge, scopes)
+
+    def _as_heard(self, scopes: Scopes) -> str | None:
+        """The token that `GET /v2/` asked for. Where none is to be had, the registry may still answer without."""
+        heard = self._heard
+        if heard is None:
+            return None
+        try:
+            token = self._bearer(heard, scopes, once=True)
+        except RelmanError as error:
+            log.debug("no token for `%s` yet: %s", self._host, error.message)
+            self._heard = None
+            return None
+        with self._lock:
+            self._challenge = self._challenge or heard
+        return token
+
+    def _bearer(self, challenge: Challenge, scopes: Scopes, *, once: bool = False) -> str:
         with self._lock:
             gate = self._fetching.setdefault(scopes, threading.Lock())
+            known = self._failed.get(scopes)
         with gate:
             token = self._tokens.get(scopes)
             if token is None or token.until <= self._clock():
-                token = self._fetch(challenge, scopes)
+                failed = self._failed.get(scopes)
+                if failed is not None and failed is not known and failed.once in (once, False):
+                    error = failed.error  # while this one waited, and after no fewer tries
+                    raise type(error)(error.message, hint=error.hint) from error
+                try:
+                    token = self._fetch(challenge, scopes, once=once)
+                except RelmanError as error:
+                    self._failed[scopes] = _Failed(error, once)
+                    raise
                 self._tokens[scopes] = token
         return f"Bearer {token.value}"
 
@@ -151,11 +188,13 @@ class Authorizer:
                 del self._tokens[scopes]
 
     def greeted(self, answer: Answer) -> bool:
-        """Learn from what `GET /v2/` was answered; whether anything was. Its scope, if any, is only an example."""
+        """Learn from what `GET /v2/` was answered; whether tokens are wanted. Its scope, if any, is only an example.
+
+        Of logins nothing is learned: many a registry that takes them at its door lets anybody read.
+        """
         challenge = _challenge(answer) if answer.status == 401 else None
-        with self._lock:
-            self._challenge = self._challenge or challenge
-        return challenge is not None
+        self._heard = challenge if challenge and challenge.scheme == "bearer" else None
+        return self._heard is not None
 
     def refused(self, why: str, scopes: Scopes) -> Unequipped:
         """The error for a registry that does not let us in."""
@@ -171,34 +210,34 @@ class Authorizer:
     def _credentials(self, scopes: Scopes) -> Credentials | None:
         return self._store.find(self._host, _repository(scopes))
 
-    def _fetch(self, challenge: Challenge, scopes: Scopes) -> _Token:
+    def _fetch(self, challenge: Challenge, scopes: Scopes, *, once: bool) -> _Token:
         realm = challenge.parameters.get("realm", "")
         self._check_realm(realm)
         fields = [("service", service)] if (service := challenge.parameters.get("service")) else []
         fields += [("scope", scope) for scope in self._wanted.get(scopes, scopes)]
         found = self._credentials(scopes)
         if found is not None and found.identity_token:
-            answer = self._trade(realm, fields, found.identity_token)
+            answer = self._trade(realm, fields, found.identity_token, once=once)
         else:
             parts = urlsplit(realm)
             query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *fields])
             url = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
             headers = {"Authorization": found.basic} if found is not None and found.username else {}
-            answer = self._client.request("GET", url, headers=headers)
+            answer = self._client.request("GET", url, headers=headers, once=once)
         if answer.status in (400, 401, 403, 404):
             raise self.refused(f"gives no token ({answer.status})", scopes)
         if answer.status != 200:
             raise Passing(f"`{host_and_port(urlsplit(realm).netloc)}` answered {answer.status} when asked for a token")
         return self._read(answer)
 
-    def _trade(self, realm: str, fields: list[tuple[str, str]], identity_token: str) -> Answer:
+    def _trade(self, realm: str, fields: list[tuple[str, str]], identity_token: str, *, once: bool) -> Answer:
         form = [(name, value) for name, value in fields if name != "scope"]
         form.append(("scope", " ".join(value for name, value in fields if name == "scope")))
         form += [("grant_type", "refresh_token"), ("client_id", "relman"), ("refresh_token", identity_token)]
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         # A token may be asked for twice; nothing is changed by it.
         return self._client.request(
-            "POST", realm, headers=headers, content=urlencode(form).encode(), repeat=Repeat.ALWAYS
+            "POST", realm, headers=headers, content=urlencode(form).encode(), repeat=Repeat.ALWAYS, once=once
         )
 
     def _check_realm(self, realm: str) -> None:

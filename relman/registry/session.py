@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 _REDIRECTS = 5
 _UNCERTAIN = frozenset({500, 502, 504})
+_PATIENCE = 3.0
+"""Seconds for which a greeting may hold up what it is to make faster: three round trips take less."""
+_LET_IN = 48
+"""Tokens that are asked for ahead."""
 
 
 def pull(*repositories: Repository) -> Scopes:
@@ -49,16 +54,25 @@ def path(repository: Repository, rest: str) -> str:
     return f"/v2/{server_name(repository)}/{rest}"
 
 
-def _begin(work: Callable[[A], object], about: A) -> None:
-    threading.Thread(target=work, args=(about,), daemon=True).start()
+def _begin(work: Callable[[A], object], about: A) -> bool:
+    try:
+        threading.Thread(target=work, args=(about,), daemon=True).start()
+    except RuntimeError:  # no more threads
+        return False
+    return True
 
 
 class First:
-    """Lets the first of many threads go alone, so that all others know what it learned, and need not learn it too."""
+    """Lets the first of many threads go alone, so that all others know what it learned, and need not learn it too.
 
-    def __init__(self) -> None:
+    ``for_all``: where it got no answer, after as many tries as are made, those who waited do not try as often again.
+    """
+
+    def __init__(self, *, for_all: bool = False) -> None:
         self._lock = threading.Lock()
         self._gone = False
+        self._for_all = for_all
+        self._unanswered: Passing | None = None
 
     def skip(self) -> None:
         """Let nobody wait: what was to be learned is known."""
@@ -72,9 +86,14 @@ class First:
                 if not self._gone:
                     try:
                         yield
+                    except Passing as error:
+                        self._unanswered = error if self._for_all else None
+                        raise
                     finally:
                         self._gone = True
                     return
+            if self._unanswered is not None:
+                raise Passing(self._unanswered.message, hint=self._unanswered.hint) from self._unanswered
         yield
 
 
@@ -91,7 +110,7 @@ class Session:
         self.referrers_known = False
         self.has_ranges = True
         self.first_referrers = First()
-        self._introduction = First()
+        self._introduction = First(for_all=True)
         self._greeted = threading.Event()
         self._greeted.set()
 
@@ -102,7 +121,8 @@ class Session:
         What cannot be had here is asked for again by whoever needs it.
         """
         self._greeted.clear()
-        _begin(self._hear, repositories)
+        if not _begin(self._hear, repositories):
+            self._greeted.set()
 
     def _hear(self, repositories: Collection[Repository]) -> None:
         try:
@@ -110,19 +130,19 @@ class Session:
             if not self.auth.greeted(answer):
                 return
             self._introduction.skip()
-        except RelmanError as error:
-            log.debug("greeted `%s` in vain: %s", self.host, error.message)
+        except Exception as error:  # noqa: BLE001  whoever asks next will meet the same, and say so
+            log.debug("greeted `%s` in vain: %s", self.host, error)
             return
         finally:
             self._greeted.set()
-        for repository in repositories:
+        for repository in islice(repositories, _LET_IN):
             _begin(self._be_let_in, pull(repository))
 
     def _be_let_in(self, scopes: Scopes) -> None:
         try:
             self.auth.header(scopes)
-        except RelmanError as error:
-            log.debug("asked `%s` for a token in vain: %s", self.host, error.message)
+        except Exception as error:  # noqa: BLE001  the same
+            log.debug("asked `%s` for a token in vain: %s", self.host, error)
 
     def ask(
         self,
@@ -225,7 +245,8 @@ class Session:
     def _authorization(self, url: str, scopes: Scopes) -> str | None:
         if not self._is_own(url):
             return None
-        self._greeted.wait()
+        if not self._greeted.wait(_PATIENCE):
+            self._greeted.set()  # nobody else waits for it either
         return self.auth.header(scopes)
 
     def _joined(self, base: str, address: str) -> str:

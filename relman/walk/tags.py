@@ -61,13 +61,14 @@ def together(one: Callable[[], A], two: Callable[[], B]) -> tuple[A, B]:
 
 
 def in_background(work: Callable[[], A]) -> Callable[[], A]:
-    """``work``, begun now; what is returned waits for it, and answers or fails as it did."""
-    begun = _threads.submit(work)
+    """``work``, begun now; what is returned waits for it, and answers or fails as it did.
 
-    def result() -> A:
-        return begun.result()
-
-    return result
+    In a thread of its own: those of the others may all be waiting for it.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="background")
+    begun = pool.submit(work)
+    pool.shutdown(wait=False)
+    return begun.result
 
 
 class TagBook:
