@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ _PUBLIC = frozenset({"accept", "accept-encoding", "content-length", "content-typ
 
 _AS_THEY_ARE = "!#$%&'()*+,-./:;=?@[\\]^_|~"
 """What stays as it is in a path or query: also `%`, since a signature may be of the very bytes."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Untrusted(RelmanError):
@@ -61,7 +63,7 @@ def target_of(url: str) -> str:
 
     urllib3 would write escapes in capitals, which signed addresses do not survive.
     """
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+    if _CONTROL.search(url):
         raise ValueError("there is a control character in it")
     parts = urlsplit(url)
     path, query = quote(parts.path, safe=_AS_THEY_ARE), quote(parts.query, safe=_AS_THEY_ARE + "`{}")
