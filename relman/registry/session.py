@@ -130,7 +130,7 @@ class Session:
             if not self.auth.greeted(answer):
                 return
             self._introduction.skip()
-        except Exception as error:  # noqa: BLE001  whoever asks next will meet the same, and say so
+        except (RelmanError, OSError) as error:  # whoever asks next will meet the same, and say so
             log.debug("greeted `%s` in vain: %s", self.host, error)
             return
         finally:
@@ -141,7 +141,7 @@ class Session:
     def _be_let_in(self, scopes: Scopes) -> None:
         try:
             self.auth.header(scopes)
-        except Exception as error:  # noqa: BLE001  the same
+        except (RelmanError, OSError) as error:  # the same
             log.debug("asked `%s` for a token in vain: %s", self.host, error)
 
     def ask(

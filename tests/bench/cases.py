@@ -60,6 +60,10 @@ CASES = (
     Case("rpmdb-own", "database, own 20 MB layer", "rpmdb", _layer(inputs.own_layer), 7, "rpmdb-own"),
     Case("rpmdb-chunked", "database, zstd:chunked", "rpmdb", _layer(inputs.chunked_layer), 11, "rpmdb-chunked"),
     Case("rpmdb-tail", "database, last in 120 MB gzip", "rpmdb", _layer(inputs.tail_layer), 7, "rpmdb-tail"),
+    Case("label-cached", "rechunk's label, older side cached", "label", _label, 3.5, "label", "cached"),
+    Case(
+        "rpmdb-own-cached", "database, older side cached", "rpmdb", _layer(inputs.own_layer), 3.5, "rpmdb-own", "cached"
+    ),
     Case("sbom-50-cached", "SBOM, 50 MB, older side cached", "sbom", _sbom(50), 5.5, "sbom-50", "cached"),
     Case("own-cached", "own list, older side cached", "contents", _own, 3.5, "own", "cached"),
     Case("unchanged", "nothing changed, known", "contents", _own, 1, "own", "unchanged"),
