@@ -37,7 +37,7 @@ def _open(url: str, begun: tuple[Opening, ...]) -> None:
             made = _connected([socket.socket(family, kind, protocol) for _ in begun], place)
             if made:
                 break
-    except Exception:  # noqa: BLE001  S110  whoever asks next will meet the same, and say so
+    except (OSError, ValueError):  # whoever asks next will meet the same, and say so
         pass
     finally:
         _hand_over(begun, made)

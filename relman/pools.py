@@ -299,5 +299,5 @@ def _whole(url: str, content: Iterable[bytes], promised: int | None) -> Iterator
         if promised not in (None, size):
             how = "more" if size > promised else "less"
             raise Malformed(f"what is sent to `{shown(url)}` has {how} than the {promised} bytes that were promised")
-    except Exception as error:
+    except (OSError, ValueError, HTTPError) as error:  # which would be taken for faults of the connection
         raise _Inside(error) from error
