@@ -214,8 +214,9 @@ def test_nothing_begins_where_the_folder_is_gone_or_the_file_is_a_maze(
 
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
 from relman import early
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background has it ignored
 def begin(arguments):
     print("begun", flush=True)
     time.sleep(20)
