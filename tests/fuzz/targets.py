@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import json
 import lzma
+import socket
 import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
+from urllib3 import HTTPHeaderDict, HTTPResponse
+
+from relman.answers import Head
 from relman.compact.lists import document_bytes
+from relman.connections import Broken, explain, translated
 from relman.documents.contents import bound_contents
 from relman.errors import RelmanError
 from relman.model.contents import Capability, Contents, Unavailable
@@ -172,6 +179,34 @@ def sbom(data: bytes) -> int:
     return _counted(contents(entries(content), "sbom", frozenset({"npm", "golang"})), len(content))
 
 
+class _Wire:
+    """A connection on which ``data`` is all that ever comes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What http.client reads from."""
+        return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(self._data)))
+
+
+def answer(data: bytes) -> int:
+    """An answer over HTTP, head and body."""
+    url, size = "http://registry.example/v2/", 0
+    try:
+        with translated(url, 1):
+            head = Head(cast(socket.socket, _Wire(data)), method="GET")
+            head.begin()
+            headers = HTTPHeaderDict(head.msg.items())
+            raw = HTTPResponse(head, headers, head.status, preload_content=False, request_method="GET")
+            while piece := raw.read1(65536, decode_content=False):
+                size += len(piece)
+    except Broken as broken:
+        raise explain(broken, "GET", url, writes=False, doubtful=False) from broken
+    assert size <= len(data)
+    return 1
+
+
 def label(data: bytes) -> int:
     """rechunk's label."""
     text = data.decode("utf-8", "surrogateescape")
@@ -216,6 +251,7 @@ TARGETS: dict[str, Target] = {
     "chunked-table": chunked_table,
     "sbom": sbom,
     "label": label,
+    "answer": answer,
     "purl": purl,
     "compact": compact,
 }
@@ -325,6 +361,11 @@ _SEEDS: dict[str, Callable[[], Iterable[bytes]]] = {
     "chunked-table": _tables,
     "sbom": _sboms,
     "label": _labels,
+    "answer": lambda: [
+        b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine",
+        b'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="x"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n',
+        b"HTTP/1.0 200 OK\r\nX: a\r\n b\r\n\r\nto the end",
+    ],
     "purl": lambda: [b"pkg:rpm/fedora/a%2Bb@1.0-1?arch=x86_64&epoch=1#x", b"pkg:npm/@angular/core@1"],
     "compact": _lists,
 }
