@@ -342,6 +342,16 @@ def _labels() -> Iterable[bytes]:
     return [json.dumps({"version": version, "packages": packages}).encode() for version in (1, 2)]
 
 
+def _answers() -> Iterable[bytes]:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"
+    challenge = b'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="x"\r\n'
+    return [
+        hints + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine",
+        challenge + b"Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nX: a\r\n b\r\n\r\nto the end",
+    ]
+
+
 def _lists() -> Iterable[bytes]:
     found = trap_sources.on_disk(_FEW, 0)
     assert isinstance(found, Contents)
@@ -361,11 +371,7 @@ _SEEDS: dict[str, Callable[[], Iterable[bytes]]] = {
     "chunked-table": _tables,
     "sbom": _sboms,
     "label": _labels,
-    "answer": lambda: [
-        b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine",
-        b'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="x"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n',
-        b"HTTP/1.0 200 OK\r\nX: a\r\n b\r\n\r\nto the end",
-    ],
+    "answer": _answers,
     "purl": lambda: [b"pkg:rpm/fedora/a%2Bb@1.0-1?arch=x86_64&epoch=1#x", b"pkg:npm/@angular/core@1"],
     "compact": _lists,
 }
