@@ -17,7 +17,7 @@ def main() -> None:
         begin(sys.argv[1:])
         from relman.cli import main as command_line
     except KeyboardInterrupt:  # the command line, which says so in the same words, is not there yet
-        sys.stderr.write("interrupted; safe to run again\n")
+        sys.stderr.write("\ninterrupted; safe to run again\n")  # below the ^C of the terminal
         sys.stderr.flush()
         os._exit(130)
     command_line()

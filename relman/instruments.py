@@ -33,8 +33,9 @@ from relman.registry.readonly import ReadOnly
 from relman.registry.remembering import Past, Remembering
 from relman.walk.comparing import Comparer
 from relman.walk.inspect import Inspector
+from relman.walk.parallel import in_parallel
 from relman.walk.resolve import Resolver
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.tags import TagBook
 
 if TYPE_CHECKING:  # half of what a command imports is for texts, which `relman diff` has none of
     from relman.render import Banner, NotesRenderer, Templates

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from relman.model.oci import Descriptor, Digest, parse_repository
 from relman.registry.budget import Budget, Metered
 from relman.testing import MemoryRegistry, attach, put_image
-from relman.walk.tags import in_parallel
+from relman.walk.parallel import in_parallel
 
 MIB = 1024 * 1024
 OS = parse_repository("ghcr.io/acme/os")

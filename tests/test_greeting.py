@@ -237,4 +237,4 @@ def test_who_is_stopped_while_it_begins_says_so_in_a_line(tmp_path: Path, sent: 
         process.send_signal(sent)
         _, said = process.communicate(timeout=20)
 
-    assert (process.returncode, said) == (130, "interrupted; safe to run again\n")
+    assert (process.returncode, said) == (130, "\ninterrupted; safe to run again\n")

@@ -18,7 +18,8 @@ from relman.model.streams import Place, Stream, TagPattern, Variant, Version
 from relman.registry.look import look_at
 from relman.registry.remembering import Remembering
 from relman.testing import MemoryRegistry, put_image
-from relman.walk.tags import TagBook, in_background, in_parallel, together
+from relman.walk.parallel import both, in_background, in_parallel
+from relman.walk.tags import TagBook
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 TODAY = dt.date(2026, 7, 6)
@@ -382,7 +383,7 @@ def test_questions_inside_of_questions_are_each_asked_once_and_wait_for_no_threa
             asked.append((outer, inner, number))
             return number
 
-        return together(lambda: one(0), lambda: one(1))
+        return both(lambda: one(0), lambda: one(1))
 
     found = in_parallel(lambda outer: in_parallel(lambda inner: ask(outer, inner), range(8)), range(30))
 

@@ -20,7 +20,7 @@ from relman.model.diff import Diff
 from relman.model.oci import Platform, Transport
 from relman.walk.comparing import Comparer, Place, pairs_of_images, pairs_of_release
 from relman.walk.given import GivenSbom
-from relman.walk.tags import in_background, in_parallel
+from relman.walk.parallel import in_background, in_parallel
 
 _FILES = (Transport.SBOM, Transport.RPMDB)
 _NEEDS: Mapping[Detail, Capability] = {

@@ -17,7 +17,8 @@ from relman.lifecycle import Lifecycle
 from relman.model.oci import Digest, Repository
 from relman.model.streams import Variant
 from relman.walk.explaining import ExplainedTag, Kind, Reading, explain, readings_of
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import TagBook
 
 _LARGEST = 16 * 1024 * 1024
 """Bytes that a list of tags may have: a hundred times that of 1,907 real ones."""

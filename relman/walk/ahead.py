@@ -19,7 +19,7 @@ from relman.model.oci import Digest, Platform, PlatformImage, Reference, Reposit
 from relman.registry.forwarding import Forwarding
 from relman.registry.manifests import read_manifest
 from relman.registry.protocol import MANIFESTS, Manifest, RegistryReader
-from relman.walk.tags import WORKERS
+from relman.walk.parallel import WORKERS
 
 if TYPE_CHECKING:
     from relman.walk.comparing import Comparer

@@ -19,7 +19,7 @@ from relman.walk.compare import assemble, compare_contents, side
 from relman.walk.compared import Compared
 from relman.walk.details import details_of
 from relman.walk.inspect import Inspector
-from relman.walk.tags import WORKERS, in_parallel, together
+from relman.walk.parallel import WORKERS, both, in_parallel
 
 _WITH_DETAILS = 4
 """Pairs at once where changelogs or files are wanted, too: these are large, and held until their pair is compared."""
@@ -92,9 +92,7 @@ class Comparer(msgspec.Struct, frozen=True):
             before: Contents | None = after
             earlier: Side | None = _side(pair.before, after)
         else:
-            after, (before, earlier) = together(
-                lambda: self.inspector.detailed(*pair.after), lambda: self._before(pair)
-            )
+            after, (before, earlier) = both(lambda: self.inspector.detailed(*pair.after), lambda: self._before(pair))
         diff = details = None
         if before is not None and earlier is not None:
             comparison = compare_contents(before, after, rename=self.packages.rename)

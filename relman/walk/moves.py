@@ -12,7 +12,8 @@ from relman.errors import ConfigError
 from relman.model.record import Record
 from relman.model.release import Candidate, TagMove
 from relman.model.streams import Stream
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import TagBook
 
 
 class Moves(msgspec.Struct, frozen=True):

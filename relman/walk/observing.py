@@ -12,7 +12,8 @@ from relman.ledger.protocol import Ledger
 from relman.model.observed import Observation, Observations, TagKind, went_back
 from relman.model.oci import Digest
 from relman.model.streams import Place, Stream
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import TagBook
 
 AT_ONCE = 1000
 """Dated tags of one variant that a run asks for, at most, so that the first run on an old repository ends."""

@@ -18,7 +18,7 @@ from relman.model.rollback import Rollback
 from relman.model.streams import SourceMoved, Stream
 from relman.registry.protocol import RegistryReader
 from relman.walk.acting import UNFINISHED
-from relman.walk.tags import in_parallel
+from relman.walk.parallel import in_parallel
 
 
 def make_plan(

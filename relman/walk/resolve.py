@@ -22,8 +22,9 @@ from relman.model.release import Candidate, Predecessor, Release, release_id
 from relman.model.streams import Place, Stream, Variant, Version
 from relman.registry.protocol import RegistryReader
 from relman.walk.moves import Moves
+from relman.walk.parallel import both, in_parallel
 from relman.walk.predecessors import LookAt, Predecessors
-from relman.walk.tags import TagBook, in_parallel, pinned, together, unpinned
+from relman.walk.tags import TagBook, pinned, unpinned
 
 if TYPE_CHECKING:
     from relman.config import Config
@@ -267,7 +268,7 @@ class Resolver(msgspec.Struct, frozen=True):
         look = partial(self._image, variant, source)
         if last is not None or since is not None:
             return look()
-        image, _ = together(look, partial(self._look_ahead, variant, stream, source))
+        image, _ = both(look, partial(self._look_ahead, variant, stream, source))
         return image
 
     def _look_ahead(self, variant: Variant, stream: Stream, source: Stream) -> None:

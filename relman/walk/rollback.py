@@ -27,7 +27,8 @@ from relman.model.streams import Place, Stream, Version
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
 from relman.walk.acting import TAGS, UNFINISHED, Outcome, begun
-from relman.walk.tags import TagBook, in_parallel, pinned, unpinned
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import TagBook, pinned, unpinned
 
 PlanOf = Callable[[Record], Plan | None]
 

@@ -14,7 +14,7 @@ from relman.model.record import Receipt
 from relman.registry.carrying import blobs_of, family
 from relman.registry.protocol import RegistryReader
 from relman.walk.acting import TAGS
-from relman.walk.tags import in_parallel
+from relman.walk.parallel import in_parallel
 
 MOST = 20_000
 """Layers and configurations of one image that are asked for; a bootable image has fewer than two hundred."""

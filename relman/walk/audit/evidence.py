@@ -10,7 +10,7 @@ from relman.model.record import Record, RecordedVariant
 from relman.registry.evidence import Evidence, gone, lost
 from relman.walk.audit.facts import Answer, Facts
 from relman.walk.audit.images import image_of
-from relman.walk.tags import in_parallel
+from relman.walk.parallel import in_parallel
 
 _COSIGN_TAGS = {".sig": "signature", ".att": "attestation", ".sbom": "SBOM"}
 """How cosign before version 3 attaches: tags `sha256-<hex>` with these ends (cosign, `SIGNATURE_SPEC.md`)."""

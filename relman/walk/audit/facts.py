@@ -22,7 +22,8 @@ from relman.model.record import Record, RecordedVariant, RecordState
 from relman.model.streams import Place, Stream, Version
 from relman.registry.look import look_at
 from relman.registry.protocol import RegistryReader
-from relman.walk.tags import TagBook, in_parallel
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import TagBook
 
 Answer: TypeAlias = Finding | Unchecked
 Order: TypeAlias = tuple[date, int]

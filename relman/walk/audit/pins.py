@@ -8,7 +8,8 @@ from relman.model.audit import Code
 from relman.model.oci import Digest, Image
 from relman.model.streams import Place
 from relman.walk.audit.facts import Answer, Facts
-from relman.walk.tags import in_parallel, pinned
+from relman.walk.parallel import in_parallel
+from relman.walk.tags import pinned
 
 
 def unpinned(facts: Facts) -> Iterator[Answer]:
